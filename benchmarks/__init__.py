@@ -1,0 +1,1 @@
+"""What unmbox costs: generated mailboxes, whole-process comparisons and the parts on their own."""

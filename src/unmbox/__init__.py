@@ -1,0 +1,39 @@
+"""unmbox: convert MBOX to EML as a stream, right to the octet, in flat memory."""
+
+from unmbox._convert import Progress, Report, convert
+from unmbox._head import Envelope
+from unmbox._messages import Message, messages
+from unmbox._parser import Parser
+from unmbox._writer import EmlWriter
+from unmbox.errors import BodyGoneError, DestinationError, SourceError, UnmboxError, UsageError
+from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
+from unmbox.sinks import DirectorySink, Sink, Target
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Body",
+    "BodyGoneError",
+    "DestinationError",
+    "DirectorySink",
+    "EmlWriter",
+    "End",
+    "Envelope",
+    "Event",
+    "Head",
+    "HeadRest",
+    "Junk",
+    "Message",
+    "Parser",
+    "Progress",
+    "Rejected",
+    "Report",
+    "Sink",
+    "SourceError",
+    "Target",
+    "UnmboxError",
+    "UsageError",
+    "__version__",
+    "convert",
+    "messages",
+]

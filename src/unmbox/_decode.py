@@ -1,0 +1,298 @@
+"""Field values as people read them: RFC 2047, RFC 2231 and RFC 6532 with the sins of real mail.
+
+Nothing here raises, and nothing is lost: an encoded-word that cannot be decoded stays as it was written,
+and octets of no known charset become surrogates, which `str.encode` with ``surrogateescape`` turns back.
+The time is linear in the value, whatever a hostile sender made of it.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from ._charset import codec_name, decode_8bit, decode_strictly
+
+_FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
+# The opening of an encoded-word (RFC 2047 §2). Its end is looked for separately: it may be missing, and
+# the text may hold what the grammar forbids (spaces, question marks).
+_OPENING = re.compile(rb"=\?([!-<>@-~]{0,60})\?([BbQq])\?")
+# In Q text a stray question mark may stand before an encoded octet: `What?=20now?=`.
+_CLOSING_Q = re.compile(rb"\?=(?![0-9A-F]{2})")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]+")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
+_LEADING_BASE64 = re.compile(rb"[A-Za-z0-9+/=]*")
+_LEADING_Q = re.compile(rb"[^\s?]*")
+_LINE_END = re.compile(r"\r\n?|\n")
+# Guesses of a charset cost 0.1 ms; a field that needs more than these is hostile.
+_GUESSES: Final = 50
+# Single-octet charsets in whose languages no text is valid UTF-8 by chance.
+_NEVER_UTF8: Final = frozenset(
+    {"us-ascii", "latin_1", "iso8859_2", "iso8859_9", "iso8859_15", "cp1250", "cp1251", "cp1252", "cp1254", "koi8_r"}
+)
+_NEEDS_QUOTES = re.compile(r'[()<>\[\]:;@\\,"]')
+_STRUCTURE = re.compile(r'\\.|["()<>]', re.DOTALL)
+
+_PARAMETER = re.compile(
+    rb';\s*([^\s=;*"]+)(?:\*([0-9]{1,6}))?(\*)?\s*=\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^;]*))', re.DOTALL
+)
+_ESCAPED = re.compile(rb'\\(["\\])')
+_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_COMMENT_AT_END = re.compile(rb"\s+\([^()]*\)\s*\Z")
+
+
+class _Word(NamedTuple):
+    """An encoded-word: its charset, ``b"B"`` or ``b"Q"``, its text, and all of it as it stood."""
+
+    charset: str
+    encoding: bytes
+    text: bytes
+    source: bytes
+
+
+class _Piece(NamedTuple):
+    """A part of a value: `source` is the encoded-word that it was, empty for ordinary text."""
+
+    text: str
+    source: str
+
+
+def decode_text(raw: bytes, candidates: Sequence[str] = ()) -> str:
+    """Return an unstructured value (a Subject) as one line of text, stripped.
+
+    `candidates` are charsets to try on octets that name none, likeliest first. Never raises.
+    """
+    if _is_plain(raw):
+        return raw.decode("ascii").strip()
+    return "".join([piece.text for piece in _pieces(raw, candidates)]).strip()
+
+
+def decode_addresses(raw: bytes, candidates: Sequence[str] = ()) -> str:
+    """Return a structured value (From, To) as text whose structure still stands.
+
+    What an encoded-word brings in is a name and no syntax: it is quoted where it holds a comma or the
+    like, escaped where it stands in quotes, and left encoded inside ``<>``. Never raises.
+    """
+    if _is_plain(raw):
+        return raw.decode("ascii").strip()
+    shown: list[str] = []
+    # What is open around a piece: nothing, `"`, `<`, or one `(` for each level of comment.
+    within = ""
+    for text, source in _pieces(raw, candidates):
+        if not source:
+            shown.append(text)
+            within = _context(text, within)
+        elif within == "<":
+            shown.append(source)
+        elif within == '"':
+            shown.append(re.sub(r'(["\\])', r"\\\1", text))
+        elif within:
+            shown.append(re.sub(r"([()\\])", r"\\\1", text))
+        elif _NEEDS_QUOTES.search(text):
+            shown.append('"' + re.sub(r'(["\\])', r"\\\1", text) + '"')
+        else:
+            shown.append(text)
+    return "".join(shown).strip()
+
+
+def parameter(raw: bytes, name: str, candidates: Sequence[str] = ()) -> str | None:
+    """Return a parameter of a Content-Type or Content-Disposition value, or None where it has none.
+
+    Joins the continuations of RFC 2231 §3 and decodes its charsets (§4), and takes what programs write
+    instead: encoded-words, raw octets, spaces without quotes. An extended value wins over a plain one
+    (RFC 6266 §4.3), the first of two equal ones over the second. Never raises.
+    """
+    wanted = name.lower().encode("ascii", "replace")
+    plain: bytes | None = None
+    parts: dict[int, tuple[bytes, bool]] = {}
+    for key, number, extended, quoted, bare in _PARAMETER.findall(_FOLD.sub(b" ", raw)):
+        if key.lower() != wanted:
+            continue
+        value = _ESCAPED.sub(rb"\1", quoted) if quoted else bare.strip()
+        if number or extended:
+            parts.setdefault(int(number or 0), (value, bool(extended)))
+        elif plain is None:
+            plain = value if quoted or wanted in (b"name", b"filename") else _COMMENT_AT_END.sub(b"", value)
+    if 0 in parts:
+        return _extended(parts, candidates)
+    return None if plain is None else decode_text(plain, candidates)
+
+
+def _extended(parts: dict[int, tuple[bytes, bool]], candidates: Sequence[str]) -> str:
+    """Join the parts of an RFC 2231 value up to the first gap, as octets, then decode them."""
+    charset = ""
+    first, is_extended = parts[0]
+    if is_extended and first.count(b"'") >= 2:
+        label, _, first = first.split(b"'", 2)
+        charset = label.decode("ascii", "replace")
+    octets: list[bytes] = []
+    number = 0
+    while number in parts:
+        value, is_extended = parts[number]
+        value = value if number else first
+        octets.append(_PERCENT.sub(lambda match: bytes([int(match[1], 16)]), value) if is_extended else value)
+        number += 1
+    return _Field(candidates).text(b"".join(octets), charset)
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Say whether `raw` is what it shows: ASCII, one line, no encoded-word, no ISO 2022 escape."""
+    return raw.isascii() and b"=?" not in raw and b"\n" not in raw and b"\r" not in raw and b"\x1b" not in raw
+
+
+def _context(text: str, within: str) -> str:
+    """Follow quotes, comments and angle brackets through `text`."""
+    for mark in _STRUCTURE.findall(text):
+        if within == '"':
+            within = "" if mark == '"' else within
+        elif within == "<":
+            within = "" if mark == ">" else within
+        elif mark == "(":
+            within += mark
+        elif within:
+            within = within[:-1] if mark == ")" else within
+        elif mark in '"<':
+            within = mark
+    return within
+
+
+def _pieces(raw: bytes, candidates: Sequence[str]) -> list[_Piece]:
+    field = _Field(candidates)
+    tokens = list(field.decoded(_tokens(_FOLD.sub(b" ", raw).strip())))
+    # Raw octets of one value are of one charset: they are decoded together, kept apart by line ends.
+    strange = [token for token in tokens if isinstance(token, bytes)]
+    texts = iter(field.raw(strange))
+    return [_Piece(next(texts), "") if isinstance(token, bytes) else token for token in tokens]
+
+
+def _tokens(raw: bytes) -> Iterator[bytes | _Word]:
+    """Cut a value into ordinary text and encoded-words; each octet is looked at a few times at most."""
+    done = 0
+    openings = _OPENING.finditer(raw)
+    opening = next(openings, None)
+    while opening is not None:
+        following = next(openings, None)
+        start, limit = opening.end(), following.start() if following else len(raw)
+        encoding = opening[2].upper()
+        end, after = _closing(raw, start, limit, encoding)
+        if opening.start() > done:
+            yield raw[done : opening.start()]
+        yield _Word(opening[1].decode("ascii"), encoding, raw[start:end], raw[opening.start() : after])
+        done, opening = after, following
+    if done < len(raw):
+        yield raw[done:]
+
+
+def _closing(raw: bytes, start: int, limit: int, encoding: bytes) -> tuple[int, int]:
+    """Return where the text of an encoded-word ends, and where what belongs to it ends."""
+    if encoding == b"Q" and (match := _CLOSING_Q.search(raw, start, limit)):
+        return match.start(), match.end()
+    end = raw.find(b"?=", start, limit)
+    if end >= 0:
+        return end, end + 2
+    # No `?=`: cut off by a program that limits lengths, or merged with the next opening.
+    leading = (_LEADING_BASE64 if encoding == b"B" else _LEADING_Q).match(raw, start, limit)
+    end = leading.end() if leading else start
+    return end, end + 1 if raw[end : end + 1] == b"?" and end < limit else end
+
+
+class _Field:
+    """What is known while one value is decoded: charsets to try, and how many guesses are left."""
+
+    def __init__(self, candidates: Sequence[str]) -> None:
+        self._candidates = list(candidates)
+        self._guesses = _GUESSES
+
+    def decoded(self, tokens: Iterator[bytes | _Word]) -> Iterator[bytes | _Piece]:
+        """Decode the encoded-words, dropping the white space between them (RFC 2047 §6.2).
+
+        Ordinary text comes back as a piece when it is ASCII and as octets when not.
+        """
+        words: list[_Word] = []
+        blank: bytes | None = None
+        for token in tokens:
+            if isinstance(token, _Word):
+                if words and codec_name(words[0].charset) != codec_name(token.charset):
+                    yield self._joined(words)
+                    words = []
+                words.append(token)
+                blank = None
+            elif words and token.isspace():
+                blank = token
+            else:
+                if words:
+                    yield self._joined(words)
+                    words = []
+                yield _Piece(token.decode("ascii"), "") if token.isascii() and b"\x1b" not in token else token
+        if words:
+            yield self._joined(words)
+        if blank:
+            yield _Piece(blank.decode("ascii"), "")
+
+    def _joined(self, words: list[_Word]) -> _Piece:
+        """Decode adjacent encoded-words of one charset: a character may begin in one and end in the next."""
+        source = b" ".join([word.source for word in words]).decode("ascii", "surrogateescape")
+        charset = words[0].charset
+        known = charset.partition("*")[0]
+        if known not in self._candidates and codec_name(known) and len(self._candidates) < 20:
+            self._candidates.append(known)
+        octets = [_octets(word) for word in words]
+        if None in octets:
+            texts = [word.source.decode("ascii", "surrogateescape") if part is None else self.text(part, charset)
+                     for word, part in zip(words, octets)]
+            return _Piece("".join(texts), source)
+        return _Piece(_LINE_END.sub(" ", self.text(b"".join(octets), charset)), source)
+
+    def text(self, octets: bytes, charset: str) -> str:
+        """Decode octets that were declared to be `charset`, which may be wrong or unknown."""
+        codec = codec_name(charset.partition("*")[0])  # RFC 2231 §5 puts a language after an asterisk
+        if codec is not None:
+            text = decode_strictly(octets, codec)
+            if text is not None and (codec not in _NEVER_UTF8 or octets.isascii()):
+                return text
+            utf8 = decode_strictly(octets, "utf_8")
+            if utf8 is not None or text is not None:
+                return utf8 if utf8 is not None else text or ""
+            # Cut in mid-character, or a few octets damaged: the declaration still says the most.
+            try:
+                damaged = octets.decode(codec, "surrogateescape")
+            except (UnicodeError, LookupError):
+                pass
+            else:
+                if 8 * sum("\udc80" <= char <= "\udcff" for char in damaged) <= sum(octet > 127 for octet in octets):
+                    return damaged
+        return self.raw([octets])[0]
+
+    def raw(self, parts: list[bytes]) -> list[str]:
+        """Decode octets that name no charset, all parts alike."""
+        if not parts:
+            return []
+        self._guesses -= 1
+        if self._guesses >= 0:
+            texts = decode_8bit(b"\n".join(parts), self._candidates)[0].split("\n")
+            if len(texts) == len(parts):
+                return texts
+        return [part.decode("utf-8", "surrogateescape") for part in parts]
+
+
+def _octets(word: _Word) -> bytes | None:
+    """Undo B or Q, as far as it can be undone without losing an octet; None where it cannot."""
+    text = word.text
+    if word.encoding == b"Q":
+        # a2b_qp drops an equals sign before another one and at the end.
+        if b"==" in text or text.endswith(b"="):
+            text = re.sub(rb"=(?![0-9A-Fa-f]{2})", b"=3D", text)
+        return binascii.a2b_qp(text, header=True)
+    text = b"".join(text.split())
+    if _NOT_BASE64.search(text):
+        return None
+    return b"".join([_unbase64(run) for run in _BASE64.findall(text)])
+
+
+def _unbase64(run: bytes) -> bytes:
+    """Decode one run of base64 without its padding, which may have been missing or wrong."""
+    spare = len(run) % 4
+    if spare == 1:
+        run = run[:-1]  # six bits are no octet: the text was cut off here
+    return binascii.a2b_base64(run + b"=" * (-len(run) % 4))

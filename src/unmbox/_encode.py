@@ -1,0 +1,411 @@
+"""Header values of any text, put into 7-bit octets: RFC 2047 words, RFC 2231 parameters, and folding.
+
+Each encoder takes a value as one line of text. What needs no encoding stays as it is written; what needs
+it is what is not ASCII, and words too long for any line. Octets of an unknown charset come as surrogates
+(``surrogateescape``) and are labelled ``unknown-8bit`` (RFC 1428), so nothing is lost and nothing claimed.
+"""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from unmbox._decode import decode_text
+from unmbox._fields import MAX_LINE
+
+MAX_WORD: Final = 900
+"""Characters of a word that may stand unbroken in a line of its own."""
+_FOLD_AT: Final = 76  # RFC 2047 §2 for lines with encoded-words; RFC 5322 §2.1.1 advises 78
+_PAYLOAD: Final = 75 - len("=?unknown-8bit?Q??=")
+
+_WHITE_SPACE = re.compile(r"([ \t]+)")
+# Spaces inside are against RFC 2047, and in real mail; a fold there would tear the word in two.
+_ENCODED_WORD = re.compile(r"(=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=)")
+_LEXEMES = re.compile(r'\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t]+|\\')
+# A semicolon, or text without: a backslash takes the octet after it along.
+_PARAMETER_LEXEMES = re.compile(r'\\.|[";]|[^\\";]+|\\')
+_PARAMETER = re.compile(
+    r"([ \t]*)([!#$&+\-.0-9A-Z^_`a-z{|}~]{1,60})((?:\*[0-9]{1,3})?\*?)([ \t]*=[ \t]*)(.*)", re.DOTALL
+).fullmatch
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_BREAKABLE = re.compile(rb"([;,]|>(?=<))(?=[^ \t])")
+
+_ALPHANUMERIC: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+# RFC 2047 §5 (3), the narrowest of its sets: what these spell is right wherever a word may stand.
+_Q: Final = ["_" if octet == 32 else f"={octet:02X}" for octet in range(256)]
+# RFC 2231 §7: attribute-char.
+_PERCENT: Final = [f"%{octet:02X}" for octet in range(256)]
+for _octet in _ALPHANUMERIC + b"!*+-/":
+    _Q[_octet] = chr(_octet)
+for _octet in _ALPHANUMERIC + b"!#$&+-.^_`{|}~":
+    _PERCENT[_octet] = chr(_octet)
+_HIGH = re.compile(rb"[\x80-\xff]")
+
+
+def needs_encoding(text: str) -> bool:
+    """Whether a text cannot stand in a header line as it is: not ASCII, or a word too long to fold."""
+    if not text.isascii():
+        return True
+    return len(text) > MAX_WORD and any(len(word) > MAX_WORD for word in _WHITE_SPACE.split(text))
+
+
+def encoded_words(text: str) -> str:
+    """Return `text` as encoded-words of at most 75 characters, each of whole characters (RFC 2047 §2, §5)."""
+    charset, octets = _octets(text)
+    spelled = [_Q[octet] for octet in octets]
+    if sum(map(len, spelled)) <= (len(octets) + 2) // 3 * 4:
+        return " ".join(
+            f"=?{charset}?Q?{''.join(spelled[a:b])}?=" for a, b in _cuts(octets, [*map(len, spelled)])
+        )
+    # Three octets become four characters; a third more each is a cost that never under-counts them.
+    costs = [4 / 3] * len(octets)
+    chunks = (octets[a:b] for a, b in _cuts(octets, costs))
+    return " ".join(
+        f"=?{charset}?B?{binascii.b2a_base64(chunk, newline=False).decode()}?=" for chunk in chunks
+    )
+
+
+def _octets(text: str) -> tuple[str, bytes]:
+    try:
+        return "UTF-8", text.encode()
+    except UnicodeEncodeError:
+        return "unknown-8bit", text.encode("utf-8", "surrogateescape")
+
+
+def _cuts(octets: bytes, costs: list[int] | list[float]) -> Iterator[tuple[int, int]]:
+    """Cut `octets` before characters, such that each piece costs at most `_PAYLOAD`."""
+    start, size, last = 0, 0.0, 0
+    since = 0.0  # the cost from `last`, where the current character begins
+    for at, cost in enumerate(costs):
+        if octets[at] & 0xC0 != 0x80 or at - last > 3:
+            last, since = at, 0.0
+        size += cost
+        since += cost
+        if size > _PAYLOAD - 3 and last > start:
+            yield start, last
+            start, size = last, since
+    yield start, len(octets)
+
+
+# -- unstructured text, and the words of phrases and comments --------------------------------------
+
+
+@dataclass(slots=True)
+class _Unit:
+    """A word: the white space before it, its octets as written, what it says, and whether to encode it."""
+
+    space: str
+    written: str
+    text: str
+    encode: bool
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether a reader would drop white space between this word and an encoded one."""
+        return self.encode or (self.written.startswith("=?") and self.written.endswith("?="))
+
+
+def encode_text(text: str) -> str:
+    """Return an unstructured value (a Subject, or part of a comment) with its words encoded where needed."""
+    return _joined(_units(text))
+
+
+def _units(text: str) -> list[_Unit]:
+    units: list[_Unit] = []
+    space = ""
+    pieces = _pieces(text)
+    for piece in pieces:
+        if piece[0] in " \t":
+            space = piece
+        else:
+            units.append(_Unit(space, piece, piece, needs_encoding(piece)))
+            space = ""
+    if any(unit.encode and "=?" in unit.written for unit in units):
+        _decode_long(units)
+    return units
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut text into words and the white space between; an encoded-word is one, whatever is in it."""
+    word: list[str] = []
+    for number, piece in enumerate(_ENCODED_WORD.split(text)):
+        if number % 2:
+            word.append(piece)
+            continue
+        for part in filter(None, _WHITE_SPACE.split(piece)):
+            if part[0] in " \t":
+                if word:
+                    yield "".join(word)
+                    word = []
+                yield part
+            else:
+                word.append(part)
+    if word:
+        yield "".join(word)
+
+
+def _decode_long(units: list[_Unit]) -> None:
+    """Let encoded-words that must be written anew say their text, together with their like beside them."""
+    run: list[_Unit] = []
+    for unit in [*units, _Unit("", "", "", encode=False)]:
+        if "=?" in unit.written:
+            run.append(unit)
+            continue
+        if any(each.encode for each in run):
+            whole = "".join([each.space + each.written for each in run[1:]])
+            text = decode_text((run[0].written + whole).encode("utf-8", "surrogateescape"))
+            run[0].text, run[0].encode = text, True
+            for each in run[1:]:
+                each.space = each.written = each.text = ""
+                each.encode = True
+        run = []
+
+
+def _joined(units: list[_Unit]) -> str:
+    """Write units as a value: a run of those to be encoded becomes encoded-words, its white space included.
+
+    RFC 2047 §6.2: a reader drops white space between encoded-words, so what shall be seen goes inside one.
+    """
+    out: list[str] = []
+    run: list[str] = []
+    before: _Unit | None = None
+    for unit in units:
+        if unit.encode:
+            if run:
+                run += unit.space, unit.text
+            else:
+                out.append(unit.space or (" " if before else ""))
+                run = [unit.space, unit.text] if before and before.is_encoded else [unit.text]
+        else:
+            space = unit.space
+            if run:
+                if unit.is_encoded:
+                    run.append(space)
+                out.append(encoded_words("".join(run)))
+                run = []
+                space = space or " "
+            out += space, unit.written
+        before = unit
+    if run:
+        out.append(encoded_words("".join(run)))
+    return "".join(out)
+
+
+# -- addresses ---------------------------------------------------------------------------------------
+
+
+def encode_addresses(text: str, *, loose: bool = False) -> tuple[str, bool] | None:
+    """Return a value of addresses with its names and comments encoded where needed (RFC 2047 §5).
+
+    Addresses stay as they are. One that is not ASCII has no 7-bit form: its domain becomes A-labels
+    (RFC 5890) where it can, other octets ``%XX``, and the second result says so. `loose` puts a space after
+    each comma, to fold at. None where an address is too long for a line.
+    """
+    out: list[str] = []
+    phrase: list[_Unit] = []
+    space = ""
+    changed = False
+    for kind, written in [*_segments(text), ("mark", "")]:
+        if kind == "space":
+            space = written
+            continue
+        if kind == "word":
+            said = _ESCAPED.sub(r"\1", written[1:].removesuffix('"')) if written[0] == '"' else written
+            phrase.append(_Unit(space, written, said, needs_encoding(written)))
+            space = ""
+            continue
+        if phrase:
+            if phrase[0].encode and out and not phrase[0].space:
+                out.append(" ")
+            out.append(_joined(phrase))
+            if phrase[-1].encode and kind != "mark":
+                space = space or " "
+            phrase = []
+        if kind == "comment":
+            written = _comment(written)
+        elif needs_encoding(written):
+            changed |= not written.isascii()
+            written = _ascii_address(written)
+            if len(written) > MAX_WORD:
+                return None
+        out += space, written
+        space = " " if loose and written == "," else ""
+    return "".join(out), changed
+
+
+def _segments(text: str) -> Iterator[tuple[str, str]]:
+    """Cut a value into spaces, words (quoted strings too), addresses, comments and marks, as written."""
+    word: list[str] = []
+    inside: list[str] = []
+    closing = ""  # what ends the open segment: `"`, `>`, or one `)` for each level of comment
+    for match in _LEXEMES.finditer(text):
+        lexeme = match[0]
+        if closing:
+            inside.append(lexeme)
+            if lexeme == "(" and closing[0] == ")":
+                closing += ")"
+            elif lexeme == closing[-1]:
+                closing = closing[:-1]
+            if closing:
+                continue
+            whole = "".join(inside)
+            inside = []
+            if lexeme == '"':
+                word = [whole]
+            else:
+                yield ("comment" if lexeme == ")" else "address"), whole
+            continue
+        if word and (lexeme[0] in ' \t(<>),:;"' or (word[0][0] == '"' and lexeme[0] != "@")):
+            yield _kind(word), "".join(word)
+            word = []
+        if lexeme in _CLOSING:
+            closing = _CLOSING[lexeme]
+            inside = [lexeme]
+        elif lexeme[0] in " \t":
+            yield "space", lexeme
+        elif lexeme in _MARKS:
+            yield "mark", lexeme
+        else:
+            word.append(lexeme)
+    if word:
+        yield _kind(word), "".join(word)
+    # Nothing closes what is still open: the value was cut off, or the mark was ordinary text.
+    for piece in filter(None, _WHITE_SPACE.split("".join(inside))):
+        yield ("space" if piece[0] in " \t" else _kind([piece])), piece
+
+
+_CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
+_MARKS: Final = frozenset(",:;)>")
+
+
+def _kind(word: list[str]) -> str:
+    """Tell an address from a word: in a quoted string only an ``@`` behind it counts."""
+    quoted = word[0][0] == '"' and len(word[0]) > 1 and word[0][-1] == '"'
+    return "address" if "@" in "".join(word[1:] if quoted else word) else "word"
+
+
+def _comment(written: str) -> str:
+    if not needs_encoding(written):
+        return written
+    return "".join([part if part in "()" else encode_text(part) for part in re.split(r"([()])", written)])
+
+
+def _ascii_address(written: str) -> str:
+    head, at, domain = written.rpartition("@")
+    end = ">" if domain.endswith(">") else ""
+    # Python's codec takes quadratic time for long names; the DNS takes 253 octets.
+    if at and not domain.isascii() and len(domain) < 256:
+        with contextlib.suppress(UnicodeError):
+            domain = domain.removesuffix(end).encode("idna").decode() + end
+    return percent_encoded((head + at + domain).encode("utf-8", "surrogateescape")).decode()
+
+
+# -- parameters, and fields that take no encoding --------------------------------------------------------
+
+
+def encode_parameters(text: str, *, loose: bool = False) -> str:
+    """Return a Content-Type or Content-Disposition value with its parameters in RFC 2231 form where needed.
+
+    `loose` puts a space after each semicolon, to fold at.
+    """
+    parts = list(_parameters(text))
+    extended = {match[2].lower() for part in parts if (match := _PARAMETER(part)) and match[3]}
+    out = []
+    for part in parts:
+        match = _PARAMETER(part)
+        if not needs_encoding(part):
+            out.append(part)
+        elif match and out:
+            out.append(_parameter(match, taken=match[2].lower() in extended))
+        else:
+            out.append(percent_encoded(part.encode("utf-8", "surrogateescape")).decode())
+    separator = "; " if loose else ";"
+    return separator.join([part.lstrip() if loose else part for part in out])
+
+
+def _parameters(text: str) -> Iterator[str]:
+    """Cut a value at the semicolons outside quoted strings."""
+    part: list[str] = []
+    quoted = False
+    for match in _PARAMETER_LEXEMES.finditer(text):
+        lexeme = match[0]
+        if lexeme == ";" and not quoted:
+            yield "".join(part)
+            part = []
+            continue
+        quoted ^= lexeme == '"'
+        part.append(lexeme)
+    yield "".join(part)
+
+
+def _parameter(match: re.Match[str], *, taken: bool) -> str:
+    """Write one parameter anew. `taken`: an RFC 2231 form of it, or a part of one, stands there already."""
+    space, name, form, equals, value = match.groups()
+    value = value.strip(" \t")
+    if form.endswith("*"):
+        return (
+            f"{space}{name}{form}{equals}{percent_encoded(value.encode('utf-8', 'surrogateescape')).decode()}"
+        )
+    if value.startswith('"'):
+        value = _ESCAPED.sub(r"\1", value[1:].removesuffix('"'))
+    charset, octets = _octets(value)
+    if taken:
+        # Readers take the other one; what this one said goes where most of them would look for it.
+        return f'{space}{name}{form}{equals}"{encoded_words(value)}"'
+    spelled = [_PERCENT[octet] for octet in octets]
+    if sum(map(len, spelled)) <= _PAYLOAD:
+        return f"{space}{name}*={charset}''{''.join(spelled)}"
+    pieces = ["".join(spelled[a:b]) for a, b in _cuts(octets, [*map(len, spelled)])]
+    # RFC 2231 §4.1: the charset stands in the first part alone.
+    return ";".join(
+        [
+            f"{space or ' '}{name}*{n}*={'' if n else charset + chr(39) * 2}{piece}"
+            for n, piece in enumerate(pieces)
+        ]
+    )
+
+
+def percent_encoded(octets: bytes) -> bytes:
+    """Return octets with those beyond ASCII as ``%XX``: where no RFC has a 7-bit form, nothing is lost so."""
+    return octets if octets.isascii() else _HIGH.sub(_percent, octets)
+
+
+def _percent(match: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % ord(match[0])
+
+
+def loosened(octets: bytes) -> bytes:
+    """Return a structured value (References, Received) with spaces to fold at after its marks."""
+    return _BREAKABLE.sub(rb"\1 ", octets)
+
+
+# -- folding --------------------------------------------------------------------------------------------
+
+
+def fold(name: str, value: str) -> bytes | None:
+    """Return a whole field with LF line ends, folded at its white space to 76 characters where words allow.
+
+    Never between the words of what looks like an encoded-word, never such that a line is blank. White
+    space is kept, but for runs that would fill a line. None where a line would exceed 998 octets.
+    """
+    lines: list[str] = []
+    line = name + ":"
+    space = " "
+    for piece in _pieces(value.strip(" \t")):
+        if piece[0] in " \t":
+            space = piece if len(piece) < _FOLD_AT else " "
+        elif len(line) + len(space) + len(piece) <= _FOLD_AT or (
+            not lines and len(line) < 40 and len(piece) < 40
+        ):
+            line += space + piece
+        else:
+            lines.append(line)
+            line = space + piece
+    lines.append(line)
+    if any(len(line) > MAX_LINE for line in lines):
+        return None
+    return "\n".join(lines).encode("ascii")

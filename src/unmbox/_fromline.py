@@ -1,0 +1,169 @@
+"""What a From_ line is: its grammar as data, and one decision function that says why.
+
+No rule that looks at the line alone is right: undated separators are real, and so are undated ``From ``
+lines in bodies; separators without an empty line before them are real too. So `decide` weighs the line
+with what stands before and after it. The places where a From_ line is a message's own text although all
+of that speaks for it (a forwarded mailbox in a MIME part, say) need the open message and are in `_parser`.
+
+mbox has no standard beyond RFC 4155, which real mailboxes do not follow.
+"""
+
+from __future__ import annotations
+
+import re
+
+LOOK_AHEAD = 1 << 16
+"""Octets from a candidate on that may decide on it: more than any header field in honest mail, and a
+bound on what is held back."""
+
+_TIME = rb"\d{1,2}:\d\d(?::\d\d)?"
+_ZONE = rb"(?:[+-]\d{4}|\(?[A-Z]{1,6}(?:[+-]\d{1,2})?\)?)"
+_DAY = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_YEAR = rb"(?:\d{4}|\d\d)"
+_ZONES = rb"(?:[ \t]+" + _ZONE + rb"){0,2}"
+_S = rb"[ \t]+"
+
+# asctime with zones on either side of the year (Takeout writes them before it), RFC 822, ISO 8601.
+_ASCTIME = (
+    _DAY
+    + rb"[a-z]*,?"
+    + _S
+    + _MONTH
+    + rb"[a-z]*\.?"
+    + _S
+    + rb"\d{1,2},?"
+    + _S
+    + _TIME
+    + _ZONES
+    + _S
+    + _YEAR
+    + _ZONES
+)
+_RFC822 = rb"(?:" + _DAY + rb"[a-z]*,?" + _S + rb")?\d{1,2}[ \t-]+" + _MONTH + rb"[a-z]*[ \t-]+" + _YEAR
+_RFC822 += _S + _TIME + _ZONES
+_ISO = rb"\d{4}-\d\d-\d\d[T \t]+" + _TIME + rb"(?:[.,]\d+)?[ \t]*(?:Z|[+-]\d\d:?\d\d)?"
+_DATE_AT_END = re.compile(
+    rb"[ \t](?:" + _ASCTIME + rb"|" + _RFC822 + rb"|" + _ISO + rb")(?:[ \t]+remote from[ \t].*)?[ \t\r]*\Z",
+    re.IGNORECASE,
+)
+# What nine mailboxes in ten write, line end included, in one match.
+common_line = re.compile(
+    rb"From \S+ +" + _DAY + rb" " + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d(?: [+-]\d{4})? \d{4}\r?\n"
+).match
+
+_HEADER_FORM = re.compile(rb"From[ \t]+:").match
+# RFC 5322 §2.2: a field name is printable ASCII but the colon; old mail has white space before the colon.
+_FIELD_START = re.compile(rb"[!-9;-~]+[ \t]*:").match
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)").match
+_NO_FIELD = re.compile(rb"[^!-9;-~]|[!-9;-~]+(?:[^!-9;-~ \t:]|[ \t]+[^ \t:])").match
+_QUOTED_FIRST = re.compile(rb">From [^\n]*\n").match
+
+# Fields that begin a header block so often that one of them alone tells it from prose such as "Note: …".
+_KNOWN = frozenset(
+    b"apparently-to arc-seal bcc cc content-length content-transfer-encoding content-type date delivered-to"
+    b" delivery-date dkim-signature envelope-to from in-reply-to lines mail-from message-id mime-version"
+    b" received references reply-to resent-from return-path sender status subject to x-envelope-from"
+    b" x-from-line x-gm-thrid x-gmail-labels x-mailer x-mozilla-status x-original-to x-status x-uid"
+    b" x-uidl".split()
+)
+
+# Why a line was taken.
+DATED_AFTER_BLANK = "dated, after an empty line"
+DATED_BEFORE_FIELD = "dated, before a header field"
+DATED_AT_END = "dated, at the end"
+UNDATED_BEFORE_FIELDS = "undated, before two header fields"
+UNDATED_BEFORE_KNOWN = "undated, before a known header field"
+ALONE = "alone in the file"
+# Why a line was not taken.
+HEADER_FORM = "header-field"
+TOO_LONG = "line-too-long"
+NOT_SEPARATED = "dated-but-no-field-follows"
+NO_FIELD_FOLLOWS = "undated-and-no-field-follows"
+ONE_FIELD_FOLLOWS = "undated-and-one-field-follows"
+
+
+def is_dated(line: bytes) -> bool:
+    """Tell whether a From_ line (without or with its line end) carries a date, by syntax alone."""
+    return line.startswith(b"From ") and _DATE_AT_END.search(line.rstrip(b"\r\n")[-200:]) is not None
+
+
+def decide(
+    data: bytes, at: int, line_end: int, *, blank_before: bool, alone: bool, at_eof: bool
+) -> tuple[bool, str] | None:
+    """Decide whether the line ``data[at:line_end]``, which begins ``From ``, separates two messages.
+
+    `blank_before`: the line before is empty, or there is none. `alone`: nothing but empty lines stands
+    before it in the source. `at_eof`: `data` reaches to the end of the source. Returns the verdict and
+    its reason, or None where more octets are needed (never once `data` holds more than `LOOK_AHEAD` octets
+    from `at` on); more octets never change a verdict.
+    """
+    line = data[at:line_end]
+    if _HEADER_FORM(line):
+        return False, HEADER_FORM
+    if is_dated(line):
+        if blank_before:
+            return True, DATED_AFTER_BLANK
+        return _decide_dated(data, at, line_end, at_eof)
+    return _decide_undated(data, at, line_end, blank_before, alone, at_eof)
+
+
+def _decide_dated(data: bytes, at: int, line_end: int, at_eof: bool) -> tuple[bool, str] | None:
+    end = len(data)
+    limit = min(end, at + LOOK_AHEAD)
+    final = at_eof or end - at > LOOK_AHEAD
+    after = _after_quoted(data, line_end + 1, limit)
+    if _FIELD_START(data, after, limit):
+        return True, DATED_BEFORE_FIELD
+    if not final and not _no_field(data, after, limit):
+        return None
+    # "At most one line remains": nothing behind the next line end.
+    next_end = data.find(b"\n", after, limit)
+    if 0 <= next_end < end - 1:
+        return False, NOT_SEPARATED
+    if at_eof and limit == end:
+        return True, DATED_AT_END
+    return (False, NOT_SEPARATED) if final else None
+
+
+def _decide_undated(
+    data: bytes, at: int, line_end: int, blank_before: bool, alone: bool, at_eof: bool
+) -> tuple[bool, str] | None:
+    end = len(data)
+    limit = min(end, at + LOOK_AHEAD)
+    at_end = at_eof and limit == end
+    final = at_eof or end - at > LOOK_AHEAD
+    after = _after_quoted(data, line_end + 1, limit)
+    if at_end and after >= end:
+        return (True, ALONE) if alone else (False, NO_FIELD_FOLLOWS)
+    field = _FIELD(data, after, limit)
+    if field is None:
+        return (False, NO_FIELD_FOLLOWS) if final or _no_field(data, after, limit) else None
+    known = field[1].lower() in _KNOWN
+    after = field.end()
+    if after == limit:
+        if not final:
+            return None
+        return (True, UNDATED_BEFORE_KNOWN) if at_end and known else (False, ONE_FIELD_FOLLOWS)
+    if _FIELD_START(data, after, limit):
+        return True, UNDATED_BEFORE_FIELDS
+    if not final and limit - after < len(b"From "):
+        return None
+    if data.startswith(b"From ", after):
+        return (True, UNDATED_BEFORE_KNOWN) if known else (False, ONE_FIELD_FOLLOWS)
+    if data.startswith((b"\n", b"\r\n"), after):
+        # Prose holds "From here on\nNote: …" too; a short line after an empty one does not look like it.
+        bare = blank_before and len(data[at:line_end].split()) <= 2
+        return (True, UNDATED_BEFORE_KNOWN) if known and bare else (False, ONE_FIELD_FOLLOWS)
+    return (False, ONE_FIELD_FOLLOWS) if final or _no_field(data, after, limit) else None
+
+
+def _after_quoted(data: bytes, after: int, limit: int) -> int:
+    """Step over a ``>From `` line that old mailers left as the first line of a header block."""
+    quoted = _QUOTED_FIRST(data, after, limit)
+    return quoted.end() if quoted else after
+
+
+def _no_field(data: bytes, after: int, limit: int) -> bool:
+    """Tell whether no field can begin at `after`, whatever octets follow what is there."""
+    return _NO_FIELD(data, after, limit) is not None and not data.startswith(b">From ", after)

@@ -1,0 +1,147 @@
+"""`messages()`: a mailbox as an iterator of `Message`, in the order of the file and in constant memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from unmbox._head import MessageHead
+from unmbox._parser import Parser
+from unmbox._writer import EmlWriter
+from unmbox.errors import BodyGoneError
+from unmbox.events import Body, End, Event, Head, HeadRest
+from unmbox.sources import Source, SourceLike
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+
+class Message(MessageHead):
+    """One message of a mailbox, while it passes.
+
+    The header lives on. The body stays in the source until it is asked for: `raw`, `as_bytes` and
+    `as_email` read it and keep it, `iter_bytes` reads it in passing. Once the next message was asked for,
+    a body that nobody had read is gone (`BodyGoneError`).
+    """
+
+    __slots__ = ("_head", "_kept", "_stream", "_touched", "length")
+
+    def __init__(self, head: Head, stream: _Stream) -> None:
+        super().__init__(head, stream.source.name)
+        self.length: int | None = None
+        """Octets of the source from `offset` to the next From_ line, once the message has been read."""
+        self._head = head
+        self._stream = stream
+        self._kept: list[Event] | None = None
+        self._touched = False
+
+    @property
+    def raw(self) -> bytes:
+        """The message's octets as stored, unquoted: header block and body, without the From_ line."""
+        return b"".join(event.data for event in self._keep() if isinstance(event, (Head, HeadRest, Body)))
+
+    def as_bytes(self) -> bytes:
+        """The EML as `convert` would write it."""
+        writer = self._stream.writer()
+        return b"".join(map(writer.send, self._keep()))
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The same in pieces, so that a message of any size costs no more than a small one."""
+        writer = self._stream.writer()
+        if self._kept is not None:
+            events = iter(self._kept)
+        else:
+            self._take()
+            events = self._stream.rest_of(self)
+        for event in events:
+            if piece := writer.send(event):
+                yield piece
+
+    def as_email(self) -> EmailMessage:
+        """The EML, parsed by the standard library under its default policy."""
+        from email import message_from_bytes, policy
+
+        return message_from_bytes(self.as_bytes(), policy=policy.default)
+
+    def _keep(self) -> list[Event]:
+        if self._kept is None:
+            self._take()
+            self._kept = list(self._stream.rest_of(self))
+        return self._kept
+
+    def _take(self) -> None:
+        if self._touched or self._stream.current is not self:
+            state = "was read in pieces" if self._touched else "was passed without being read"
+            raise BodyGoneError(
+                f"the body of the message at octet {self.offset} of {self.source} {state}: "
+                "ask for raw or as_bytes() first, while the message is the current one"
+            )
+        self._touched = True
+
+
+class _Stream:
+    """The events of one source, and which message they belong to."""
+
+    def __init__(self, source: SourceLike, *, headers: str, newline: str, variant: str) -> None:
+        self.source = Source(source)
+        self.current: Message | None = None
+        self._headers = headers
+        self._newline = newline
+        self._parser = Parser(variant=variant)
+        self._events: deque[Event] = deque()
+        self.writer()  # a bad option is an error now, not at the first message
+
+    def writer(self) -> EmlWriter:
+        return EmlWriter(headers=self._headers, newline=self._newline)
+
+    def __iter__(self) -> Iterator[Message]:
+        chunks = self.source.chunks()
+        try:
+            self._chunks = chunks
+            while event := self._next():
+                if isinstance(event, Head):
+                    self.current = message = Message(event, self)
+                    yield message
+                elif isinstance(event, End) and self.current is not None:
+                    self.current.length = event.length
+        finally:
+            self.current = None
+            close = getattr(chunks, "close", None)
+            if close:
+                close()
+
+    def rest_of(self, message: Message) -> Iterator[Event]:
+        """The message's events, its `Head` first and without its `End`."""
+        yield message._head  # noqa: SLF001  # the two classes are one machine
+        while self.current is message:
+            event = self._next()
+            if event is None or isinstance(event, End):
+                message.length = event.length if event else None
+                return
+            yield event
+        raise BodyGoneError("the next message was asked for while this one was still being read")
+
+    def _next(self) -> Event | None:
+        events = self._events
+        while not events:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                events.extend(self._parser.close())
+                break
+            events.extend(self._parser.feed(chunk))
+        return events.popleft() if events else None
+
+
+def messages(
+    source: SourceLike, *, headers: str = "preserve", newline: str = "crlf", variant: str = "auto"
+) -> Iterator[Message]:
+    """Read a mailbox message by message, in constant memory, in the order of the file.
+
+    `source` is a path, a binary file object or an iterable of bytes. Asking for the next message discards
+    what was left unread of the last. A source without any From_ line gives no messages.
+
+    Raises `SourceError` where a path cannot be read and `UsageError` for an unknown option, both before
+    the first message.
+    """
+    return iter(_Stream(source, headers=headers, newline=newline, variant=variant))

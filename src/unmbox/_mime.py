@@ -1,0 +1,103 @@
+"""Just enough of MIME to tell a message's own text from the mailbox around it (RFC 2046 §5.1)."""
+
+from __future__ import annotations
+
+import re
+
+from unmbox._fromline import LOOK_AHEAD
+
+MAX_ATTACHED = 16 << 20
+"""Octets after which an attached mailbox that nothing closes no longer hides From_ lines."""
+MAX_PEEKS = 100
+"""How often in one message undeclared boundaries are looked for ahead: bounds the cost of hostile mail."""
+
+# Why a From_ line is the open message's own text.
+FIRST_OF_PART = "first-line-of-mime-part"
+IN_ATTACHED = "inside-attached-mailbox"
+INCLUDED = "after-included-message-marker"
+
+_DECLARED = re.compile(rb"oundary[ \t]*=[ \t]*(?:\"([^\"\r\n]{1,200})\"|([^\s;\"]{1,200}))")
+_MAY_BE_PART = re.compile(rb"--|[ \t]|[!-9;-~]+[ \t]*:").match
+_PART = re.compile(rb"\n?--([^\r\n]{1,200}?)[ \t]*\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
+_MESSAGE = re.compile(rb"(?:^|\n)Content-Type[ \t]*:\s*\"?message/(?:rfc822|global|news)", re.IGNORECASE)
+_INCLUDED = re.compile(rb"-+ ?Begin (?:Included|Forwarded) Message ?-+[ \t]*", re.IGNORECASE)
+
+
+def may_open_part(data: bytes, line: int) -> bool:
+    """Whether a line may be the last of a part's header, or a marker: nine lines in ten are neither."""
+    return _MAY_BE_PART(data, line) is not None
+
+
+class OpenMessage:
+    """What a message's parts say of the From_ lines in its body. `head` is its header block."""
+
+    def __init__(self, head: bytes) -> None:
+        self._digest = b"multipart/digest" in head.lower()
+        self._declared = _boundaries(head)
+        self._peeks = 0
+        self._closing = b""  # the boundary line that will close an attached mailbox
+        self._begun = 0  # the source's offsets where that mailbox began,
+        self._seen = 0  # and up to which it was searched for the boundary
+
+    def claims(self, before: bytes, data: bytes, at: int, offset: int, at_eof: bool) -> str | None:
+        """Why the line at ``data[at]``, after an empty line, is the message's own, "" if it is not.
+
+        `before` are the octets before it, `offset` is its place in the source. None where more octets
+        decide.
+        """
+        lines = before.rstrip(b"\r\n")
+        if _INCLUDED.fullmatch(lines, lines.rfind(b"\n") + 1):
+            return INCLUDED
+        start = before.rfind(b"\n--", 0, len(lines))
+        part = _PART.fullmatch(before, start) if start >= 0 else None
+        if part is None:
+            return ""
+        boundary, header = part.groups()
+        if boundary not in self._declared:
+            known = self._is_nested(boundary, header, before, data, at, at_eof)
+            if not known:
+                return None if known is None else ""
+        # RFC 2046 §5.1.5: what a digest holds are messages, said or not.
+        if _MESSAGE.search(header) or (self._digest and b"content-type" not in header.lower()):
+            self._closing = b"\n--" + boundary
+            self._begun = self._seen = offset
+        return FIRST_OF_PART
+
+    def _is_nested(
+        self, boundary: bytes, header: bytes, before: bytes, data: bytes, at: int, at_eof: bool
+    ) -> bool | None:
+        """Whether a multipart within this one has the boundary: declared in the body, or coming again.
+
+        Without a field of MIME below them, or closing, dashes are a signature's.
+        """
+        if b"content-" not in header.lower() or boundary.endswith(b"--") or self._peeks >= MAX_PEEKS:
+            return False
+        if boundary in _boundaries(before):
+            return True
+        again = data.find(b"\n--" + boundary, at, at + LOOK_AHEAD) >= 0
+        if not again and not at_eof and len(data) - at <= LOOK_AHEAD:
+            return None
+        self._peeks += 1
+        return again
+
+    def holds(self, behind: bytes, data: bytes, at: int, base: int) -> bool:
+        """Whether ``data[at]`` is inside an attached mailbox whose boundary has not come again.
+
+        `behind` are the octets before `data`, `base` is the source's offset of ``data[0]``.
+        """
+        closing = self._closing
+        if not closing:
+            return False
+        # Where the last look ended, but for a boundary of which it may have seen the beginning.
+        start = max(self._seen - len(closing), self._begun) - base
+        closed = data.find(closing, start, at) >= 0 if start >= 0 else closing in behind[start:] + data[:at]
+        self._seen = base + at
+        if closed or self._seen - self._begun > MAX_ATTACHED:
+            self._closing = b""
+        return bool(self._closing)
+
+
+def _boundaries(octets: bytes) -> frozenset[bytes]:
+    if b"OUNDARY" in octets:
+        octets = octets.replace(b"OUNDARY", b"oundary")
+    return frozenset(quoted or bare for quoted, bare in _DECLARED.findall(octets))

@@ -1,0 +1,315 @@
+"""What the manifest is told and tells: a message's row, a source's state, the digests that prove a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from unmbox import _headers
+from unmbox.errors import SourceError
+
+MAX_CANDIDATES = 10_000
+"""Rows in `candidate` for one source; ``source.candidates`` counts on."""
+WRITTEN, DUPLICATE, FILTERED, QUARANTINED = OUTCOMES = ("written", "duplicate", "filtered", "quarantined")
+
+_SAMPLE = 1 << 14
+_PIECE = 1 << 16
+
+_STATUS = re.compile(rb"^((?:X-(?:Mozilla-)?)?Status)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_LETTERS = {"R": "read", "A": "answered", "F": "flagged", "D": "deleted", "T": "draft"}
+_MOZILLA = {0x1: "read", 0x2: "answered", 0x4: "flagged", 0x8: "deleted"}
+_STATE_LABELS = {
+    "Opened": ("read", True),
+    "Unread": ("read", False),
+    "Starred": ("flagged", True),
+    "Important": ("important", True),
+    "Draft": ("draft", True),
+    "Drafts": ("draft", True),
+}
+_surrogates = re.compile("[\ud800-\udfff]")
+_is_thread = re.compile(rb"[0-9]{1,20}").fullmatch
+
+
+class Row(NamedTuple):
+    """One message for the manifest. Ids go up by one from `Manifest.next_id`; a source's rows in its order.
+
+    `path` is relative with "/", of an EML or (quarantined) of raw octets; None where nothing was written.
+    `head_sha256` is over the first `head_size` octets as written, `body_sha256` over the `body_size` others.
+    `key` proves duplicates: of the same Message-ID and `key`, or of the same `key` where there is no
+    Message-ID, is a copy and the row that it is a copy of. So it is the body's identity (the second of
+    `dedup.BodyDigest`), with the content hashed in where there is no Message-ID.
+    """
+
+    id: int
+    source_id: int
+    offset: int
+    length: int
+    from_line: bytes
+    message_id: str | None
+    head_sha256: str | None
+    body_sha256: str | None
+    outcome: str
+    path: str | None = None
+    duplicate_of: int | None = None
+    date: datetime | None = None
+    sender: str | None = None
+    recipients: str | None = None
+    subject: str | None = None
+    labels: Sequence[str] = ()
+    thread_id: str | None = None
+    state: Mapping[str, bool] | None = None
+    head_size: int | None = None
+    body_size: int | None = None
+    key: bytes | None = None
+
+    def values(self) -> tuple[Any, ...]:
+        """The row of `message`, in the order of its columns: as SQLite stores them, and their checksum."""
+        values = (
+            *self[:4],
+            storable(self.from_line),
+            _text(self.message_id),
+            *self[6:11],
+            self.date.isoformat() if self.date else None,
+            _text(self.sender),
+            _text(self.recipients),
+            _text(self.subject),
+            labels_to_json(self.labels),
+            self.thread_id,
+            _state_to_json(tuple(self.state.items())) if self.state else "{}",
+            *self[18:20],
+            # Most bodies have no trailing empty lines, and one digest serves both ends.
+            None if self.key is None or self.key.hex() == self.body_sha256 else self.key,
+        )
+        return (*values, checksum(values))
+
+
+class Quarantined(NamedTuple):
+    """A message to try again: its row, where it stands in its source, and the file of its raw octets."""
+
+    id: int
+    offset: int
+    length: int
+    path: str | None
+
+
+@dataclass(slots=True)
+class SourceState:
+    """A source as the manifest knows it. Whoever reads it moves it on; `Manifest.commit` writes it down.
+
+    `offset` is where reading goes on: all octets before belong to `junk` or to committed rows. `variant`
+    and `newline` are what the parser settled on. A source without `digest` has no identity: it is read
+    again from its beginning, and `Manifest.match_row` sees to it that it is the same.
+    """
+
+    id: int
+    uri: str
+    size: int | None
+    scheme: str
+    variant: str | None = None
+    junk: int = 0
+    mtime: int | None = None
+    digest: str | None = None
+    newline: bytes | None = None
+    offset: int = 0
+    candidates: int = 0
+    done: bool = False
+
+    def values(self) -> tuple[Any, ...]:
+        """The row of `source`, in the order of its columns."""
+        newline = None if self.newline is None else "cr" if self.newline == b"\r" else "lf"
+        told = (self.id, self.uri, self.size, self.scheme, self.variant, self.junk, self.mtime, self.digest)
+        return (*told, newline, self.offset, self.candidates, int(self.done))
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> SourceState:
+        """The state that a row of `source` holds."""
+        newline = {None: None, "lf": b"\n", "cr": b"\r"}[values[8]]
+        offset, candidates, done = values[9:]
+        return cls(*values[:8], newline, offset, candidates, bool(done))
+
+    def untouched(self) -> SourceState:
+        """The state in which it was before its first octet was read."""
+        # The size of a stream is known at its end only.
+        size = self.size if self.digest else None
+        return SourceState(self.id, self.uri, size, self.scheme, mtime=self.mtime, digest=self.digest)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction commits. `sources` are those whose rows it holds or whose state has moved.
+
+    `repairs` are (row id, code, field, applied, signature impact), `refusals` (row id, profile, reason),
+    `files` (row id, volume, path) for places beyond `Row.path`. `amended` rows stand in for quarantined
+    ones of the same id; their files must have their final names already.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    sources: list[SourceState] = field(default_factory=list)
+    repairs: list[tuple[int, str, str | None, bool, str | None]] = field(default_factory=list)
+    refusals: list[tuple[int, str, str]] = field(default_factory=list)
+    files: list[tuple[int, str | None, str]] = field(default_factory=list)
+    candidates: list[tuple[int, int, str | bytes, str, str]] = field(default_factory=list)
+    amended: list[Row] = field(default_factory=list)
+
+    def add_candidate(self, source: SourceState, offset: int, line: bytes, reason: str) -> None:
+        """Record a line that began ``From `` and was not taken; beyond `MAX_CANDIDATES` only count it."""
+        source.candidates += 1
+        if source.candidates <= MAX_CANDIDATES:
+            self.candidates.append((source.id, offset, storable(line), "rejected", reason))
+
+
+class Digests:
+    """SHA-256 of a file's first `head_size` octets and of the rest; each octet is hashed once."""
+
+    def __init__(self, head_size: int) -> None:
+        self.size = 0
+        self._left = head_size
+        self._head = sha256()
+        self._body = sha256()
+
+    def update(self, data: bytes) -> None:
+        """Take the next octets."""
+        self.size += len(data)
+        if self._left:
+            self._head.update(data[: self._left])
+            data, self._left = data[self._left :], max(0, self._left - len(data))
+        self._body.update(data)
+
+    def read(self, path: str | os.PathLike[str]) -> None:
+        """Take the octets of a regular file. Raises OSError where there is none, or only a link to it."""
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(None, "not a regular file")
+            while data := os.read(descriptor, _PIECE):
+                self.update(data)
+        finally:
+            os.close(descriptor)
+
+    def result(self) -> tuple[str, str]:
+        """Both digests, in lower-case hexadecimal."""
+        return self._head.hexdigest(), self._body.hexdigest()
+
+
+class Written(NamedTuple):
+    """A file that the manifest names: `path` below the destination, and what was written there."""
+
+    path: str
+    head_sha256: str | None
+    body_sha256: str | None
+    head_size: int | None
+    body_size: int | None
+
+    @property
+    def size(self) -> int:
+        """Octets of the file."""
+        return (self.head_size or 0) + (self.body_size or 0)
+
+    def is_at(self, path: str | os.PathLike[str]) -> bool:
+        """Whether the regular file at `path` holds these octets; False where there is none."""
+        digests = Digests(self.head_size or 0)
+        try:
+            digests.read(path)
+        except OSError:
+            return False
+        return digests.size == self.size and digests.result() == (self.head_sha256, self.body_sha256)
+
+
+def sample_digest(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's size and of 16 KiB at its head, middle and end: cheap for files of any size.
+
+    Raises `SourceError` where it cannot be read.
+    """
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            digest = sha256(b"%d " % size)
+            for at in sorted({0, max(0, (size - _SAMPLE) // 2), max(0, size - _SAMPLE)}):
+                file.seek(at)
+                digest.update(file.read(_SAMPLE))
+    except OSError as error:
+        raise SourceError(error.errno, f"{os.fspath(path)} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def state_of(block: bytes, labels: Iterable[str] = ()) -> dict[str, bool]:
+    """What a header block (lines end in LF) and Gmail's labels say of a message's state in its mailbox.
+
+    Keys, where something is said: read, answered, flagged, deleted, draft, important. Sources: Status and
+    X-Status as c-client and Dovecot write them, the bits of X-Mozilla-Status, and Takeout's pseudo-labels
+    in English, of which Unread outdoes Opened.
+    """
+    state: dict[str, bool] = {}
+    for label in labels:
+        if label in _STATE_LABELS:
+            name, value = _STATE_LABELS[label]
+            state[name] = value and state.get(name, True)
+    if b"tatus" in block or b"TATUS" in block:
+        for name, value in _STATUS.findall(block):
+            for key, said in _status(name.lower(), value.strip()):
+                state[key] = said or state.get(key, False)
+    return state
+
+
+def _status(name: bytes, value: bytes) -> list[tuple[str, bool]]:
+    if name == b"x-mozilla-status":
+        try:
+            bits = int(value, 16)
+        except ValueError:
+            return []
+        return [(key, bool(bits & bit)) for bit, key in _MOZILLA.items()]
+    letters = value.decode("latin-1").upper()
+    said = [(key, True) for letter, key in _LETTERS.items() if letter in letters]
+    # "O" without "R" is a message that a reader has listed and nobody opened.
+    return said if name == b"x-status" else [("read", "R" in letters), *said]
+
+
+def thread_id(block: bytes) -> str | None:
+    """Gmail's thread, the decimal number of X-GM-THRID, from a header block; None where there is none."""
+    value = _headers.find(block, b"X-GM-THRID")
+    return value.decode("ascii") if value and _is_thread(value) else None
+
+
+def storable(octets: bytes) -> str | bytes:
+    """Octets as a TEXT that people can search, as they are where they are not UTF-8."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets
+
+
+def labels_to_json(labels: Sequence[str]) -> str:
+    """A JSON array; what cannot be encoded in UTF-8 is replaced."""
+    if not labels:
+        return "[]"
+    return _text(json.dumps(list(labels), ensure_ascii=False)) or ""
+
+
+# A handful of states, told a million times.
+@lru_cache(maxsize=256)
+def _state_to_json(items: tuple[tuple[str, bool], ...]) -> str:
+    return json.dumps(dict(items))
+
+
+def _text(text: str | None) -> str | None:
+    """`text` without lone surrogates, which stand for octets that nobody could decode and have no UTF-8."""
+    return text if text is None or text.isascii() else _surrogates.sub("\ufffd", text)
+
+
+_FORMAT = "\x1f".join(["%s"] * 4 + ["%r"] + ["%s"] * 15 + ["%r"])
+
+
+def checksum(values: tuple[Any, ...]) -> int:
+    """The CRC-32 of a row of `message` but for its last column, which is this."""
+    return crc32((_FORMAT % values).encode())

@@ -1,0 +1,145 @@
+"""The manifest's SQLite file: its tables, how it is known, and SQLite's errors as ours."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unmbox.errors import DestinationError, UsageError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+MANIFEST_NAME = "unmbox-manifest.sqlite"
+SCHEMA = 1
+APPLICATION_ID = 0x756E6D62
+"""``unmb``: what a manifest is known by, in the header of the SQLite file."""
+CACHE = 8 << 20
+"""Octets of pages that SQLite keeps in memory."""
+
+_TABLES = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE source(id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE, size INTEGER, scheme TEXT NOT NULL,
+  variant TEXT, junk INTEGER NOT NULL, mtime INTEGER, digest TEXT, newline TEXT, offset INTEGER NOT NULL,
+  candidates INTEGER NOT NULL, done INTEGER NOT NULL);
+CREATE TABLE message(id INTEGER PRIMARY KEY, source_id INTEGER NOT NULL, offset INTEGER NOT NULL,
+  length INTEGER NOT NULL, from_line TEXT NOT NULL, message_id TEXT, head_sha256 TEXT, body_sha256 TEXT,
+  outcome TEXT NOT NULL, path TEXT, duplicate_of INTEGER, date TEXT, sender TEXT, recipients TEXT,
+  subject TEXT, labels TEXT NOT NULL, thread_id TEXT, state TEXT NOT NULL, head_size INTEGER,
+  body_size INTEGER, key BLOB, checksum INTEGER NOT NULL);
+CREATE INDEX message_quarantined ON message(source_id) WHERE outcome = 'quarantined';
+CREATE TABLE file(message INTEGER NOT NULL, volume TEXT, path TEXT NOT NULL);
+CREATE TABLE repair(message INTEGER NOT NULL, code TEXT NOT NULL, field TEXT, applied INTEGER NOT NULL,
+  signature_impact TEXT);
+CREATE TABLE refusal(message INTEGER NOT NULL, profile TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE candidate(source_id INTEGER NOT NULL, offset INTEGER NOT NULL, line TEXT NOT NULL,
+  verdict TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE pending AS SELECT 0 AS first, * FROM source WHERE 0;
+"""
+# `pending` holds the first row of the batch whose files may lack their names, and what `source` held before.
+
+
+def read_only(path: str | os.PathLike[str]) -> sqlite3.Connection:
+    """A connection to the manifest at `path` that writes nothing, in a transaction; for `unmbox verify`.
+
+    Raises `UsageError` where there is no manifest, else as `Manifest.open`.
+    """
+    import sqlite3
+
+    path = Path(path)
+    if not path.exists():
+        raise UsageError(f"{path} does not exist: name a folder that unmbox has converted into")
+    with our_errors(str(path)):
+        # Not "ro": a killed run may have left a transaction that the next reader rolls back.
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+        try:
+            connection.execute(f"PRAGMA cache_size = -{CACHE >> 10}")
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            check_ours(connection, str(path), may_be_empty=False)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def create(connection: sqlite3.Connection, options: Mapping[str, str]) -> None:
+    """Make the tables, in the transaction that is open."""
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    for statement in _TABLES.split(";"):
+        connection.execute(statement)
+    meta = [("schema", str(SCHEMA)), *((f"option.{name}", value) for name, value in sorted(options.items()))]
+    connection.executemany("INSERT INTO meta VALUES(?, ?)", meta)
+
+
+def check_ours(connection: sqlite3.Connection, path: str, *, may_be_empty: bool = True) -> bool:
+    """Whether the file is a manifest of this schema, False if it is empty; else raise `DestinationError`."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables or application or not may_be_empty:
+            raise DestinationError(f"{path} is no manifest of unmbox: move it away or use another destination")
+        return False
+    found = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if found is None or not found[0].isdigit():
+        raise damaged(path)
+    schema = int(found[0])
+    if schema != SCHEMA:
+        age, advice = ("newer", "update unmbox") if schema > SCHEMA else ("older", "use that one again")
+        raise DestinationError(
+            f"{path} was made by an unmbox that is {age} than this one (schema {schema}, not {SCHEMA}): "
+            f"{advice}, or choose another destination"
+        )
+    return True
+
+
+def read_options(connection: sqlite3.Connection) -> dict[str, str]:
+    """The options that the manifest was made with."""
+    rows = connection.execute("SELECT substr(key, 8), value FROM meta WHERE key LIKE 'option.%'")
+    return dict(rows.fetchall())
+
+
+@contextmanager
+def our_errors(path: str) -> Iterator[None]:
+    """Make `DestinationError` of what SQLite raises, in a sentence that says what to do."""
+    import sqlite3
+
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        said = str(error)
+        for part, code, sentence in _REASONS:
+            if part in said:
+                raise _refusal(sentence.format(path), code) from error
+        if type(error) is sqlite3.DatabaseError or "no such" in said:  # page, table, column
+            raise damaged(path) from error
+        raise _refusal(f"{path} refuses: {said}", None) from error
+
+
+# Codes of errors (`sqlite_errorcode`) came with Python 3.11; the words are those of SQLite's sqlite3ErrStr().
+_REASONS = (
+    ("locked", errno.EAGAIN, "{} is in use by another run: wait for its end, or choose another destination"),
+    ("full", errno.ENOSPC, "cannot write {}: the disk is full; free some space and run the same again"),
+    ("readonly", errno.EACCES, "cannot write {}: permission denied, or the file system is read-only"),
+    ("unable to open", errno.EACCES, "cannot open {}: no such folder, a folder itself, or permission denied"),
+    ("disk I/O", errno.EIO, "cannot read or write {}: the disk reports an error; see to it, then run the same"),
+)
+
+
+def damaged(path: str) -> DestinationError:
+    """The refusal of a file that SQLite or we cannot make sense of."""
+    return _refusal(
+        f"{path} is damaged, or no manifest of unmbox: it was left as it is; move it away or choose another "
+        "destination",
+        errno.EIO,
+    )
+
+
+def _refusal(sentence: str, code: int | None) -> DestinationError:
+    refusal = DestinationError(sentence)
+    refusal.errno = code
+    return refusal

@@ -1,0 +1,27 @@
+"""The library's own errors: bad use and a world that refuses. Broken mail is data and never raises.
+
+Each is also the builtin that a caller would expect, so ``except ValueError`` and ``except OSError``
+work for those who do not want to know our names.
+"""
+
+from __future__ import annotations
+
+
+class UnmboxError(Exception):
+    """What unmbox raises. Anything else that escapes from it is a bug."""
+
+
+class UsageError(UnmboxError, ValueError):
+    """The call cannot be done as asked; the message says what to change. Nothing was written."""
+
+
+class SourceError(UnmboxError, OSError):
+    """A source cannot be opened or read on. What was converted before stays."""
+
+
+class DestinationError(UnmboxError, OSError):
+    """The destination refuses (not writable, full, not ours). What was written before stays."""
+
+
+class BodyGoneError(UnmboxError, RuntimeError):
+    """A passed message's body was asked for, but the stream has moved on and nothing had kept it."""

@@ -1,0 +1,79 @@
+"""What `Parser` says of the octets it was fed, and what `EmlWriter` takes: six kinds of event.
+
+All offsets and lengths are in octets of the source. `Junk` and the messages (from `Head.offset`, for
+`End.length` octets) tile the source: each octet belongs to exactly one of them.
+
+Named tuples rather than frozen dataclasses: as immutable and as free of a `__dict__`, a third of the cost to
+make, and `dataclasses` alone would take as long to import as all the rest.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+
+class Junk(NamedTuple):
+    """Octets before the first From_ line: a byte order mark, empty lines, or no mailbox at all."""
+
+    offset: int
+    data: bytes
+
+
+class Head(NamedTuple):
+    r"""A message begins: its From_ line and its header block.
+
+    `from_line` is without its line end and holds at most 1,000 octets; `data` is the header block as
+    stored, its closing empty line included, at most 1 MiB (`HeadRest` events bring what is over).
+    `newline` is the source's line end where it is a lone CR (``b"\r"``), else ``b"\n"``, which also
+    stands for CRLF and mixed sources. `reason` says what made the From_ line a separator.
+    """
+
+    offset: int
+    from_line: bytes
+    data: bytes
+    newline: bytes
+    reason: str
+
+
+class HeadRest(NamedTuple):
+    """More of a header block that is over 1 MiB."""
+
+    offset: int
+    data: bytes
+
+
+class Body(NamedTuple):
+    """A piece of the body, unquoted, in the stored line ends. No piece splits a CRLF.
+
+    `offset` is where its first octet stands in the source.
+    """
+
+    offset: int
+    data: bytes
+
+
+class End(NamedTuple):
+    """The message that began at `offset` is whole.
+
+    `length` reaches to the next From_ line or the end of the source, so it counts the From_ line, the
+    quoting and the empty line that were taken away. `notes` are codes of what the parser noticed:
+    ``head-too-long``, ``content-length-ignored``.
+    """
+
+    offset: int
+    length: int
+    notes: tuple[str, ...] = ()
+
+
+class Rejected(NamedTuple):
+    """A line that began ``From `` and was not taken as a separator, with the reason (a stable code).
+
+    `line` is without its line end and holds at most 1,000 octets.
+    """
+
+    offset: int
+    line: bytes
+    reason: str
+
+
+Event: TypeAlias = Junk | Head | HeadRest | Body | End | Rejected

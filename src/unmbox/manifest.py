@@ -1,0 +1,379 @@
+"""The manifest: what became of every octet of every source, and how far a run has come.
+
+One SQLite file beside the EMLs holds the record, the checkpoints and (through `Manifest.connection`) the
+dedup index, so one transaction commits all three.
+
+**What is promised.** A process that dies at any instant, SIGKILL included, loses nothing that was committed:
+what SQLite has handed to the operating system outlives the process, and a transaction that was under way is
+rolled back by whoever opens the file next. Rows are committed *before* their files get their final names
+and stay pending until the next commit or `Manifest.settle`; `Manifest.undo_pending` takes them back, so
+that doing them again ends in the rows and files of a run that nobody disturbed. A loss of power, or a
+crash of the system, is another matter. Without ``durable`` (``PRAGMA synchronous = OFF``) the manifest may
+then be damaged, or name files whose octets never reached the disk: `unmbox verify` tells. With ``durable``
+(``synchronous = FULL``) a commit is on the disk when it returns, unless the disk lies; the sink must have
+synced the files before it, and their folders before the next one.
+
+**One writer.** From `Manifest.open` to `Manifest.close` the file is locked against all other processes,
+readers too (``locking_mode = EXCLUSIVE``). The lock is the operating system's and dies with the process.
+POSIX drops it as well when the process opens and closes the file in another way, so nothing else may.
+
+**Columns.** Digests are SHA-256 in lower-case hexadecimal, as ``sha256sum`` prints them; `head_size` and
+`body_size` say of how many octets. `key` is NULL where `body_sha256` says the same. `from_line` and
+`candidate.line` are TEXT, or a BLOB where the octets are not UTF-8. `date` is ISO 8601 in the message's own
+zone, `source.mtime` is in nanoseconds, `source.offset` is the checkpoint. `checksum` is the CRC-32 of the
+row's other values, so that an edited row can be told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from unmbox._record import (
+    DUPLICATE,
+    FILTERED,
+    MAX_CANDIDATES,
+    OUTCOMES,
+    QUARANTINED,
+    WRITTEN,
+    Batch,
+    Quarantined,
+    Row,
+    SourceState,
+    Written,
+    checksum,
+    labels_to_json,
+    sample_digest,
+    state_of,
+    thread_id,
+)
+from unmbox._schema import CACHE, MANIFEST_NAME, check_ours, create, our_errors, read_options
+from unmbox.errors import UsageError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = [
+    "DUPLICATE",
+    "FILTERED",
+    "MANIFEST_NAME",
+    "MAX_CANDIDATES",
+    "OUTCOMES",
+    "QUARANTINED",
+    "WRITTEN",
+    "Batch",
+    "Manifest",
+    "Quarantined",
+    "Row",
+    "SourceState",
+    "Written",
+    "sample_digest",
+    "state_of",
+    "thread_id",
+]
+
+_INSERT_MESSAGE = f"INSERT INTO message VALUES({', '.join('?' * 22)})"
+_REPLACE_SOURCE = f"REPLACE INTO source VALUES({', '.join('?' * 12)})"
+
+
+class Manifest:
+    """The manifest of one destination, open for writing and locked. A context manager that closes it.
+
+    A transaction is always open: what a dedup index writes through `connection` joins the next `commit`,
+    or is forgotten with it. `next_id` is the id of the next new row. For one thread at a time.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: str, options: Mapping[str, str]) -> None:
+        self.connection = connection
+        self.path = path
+        self.options = dict(options)
+        self.next_id = 1
+        self._next_source = 1
+        self._new_sources: dict[str, SourceState] = {}
+        self._replays: dict[int, sqlite3.Cursor] = {}
+        self._afresh = False
+        self._ready = False
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        options: Mapping[str, str],
+        *,
+        durable: bool = False,
+        afresh: bool = False,
+        timeout: float = 3.0,
+    ) -> Manifest:
+        """Create the manifest at `path`, or open it and check that it belongs to a run with these options.
+
+        `undo_pending` must follow. With `afresh` that takes back everything, and the options may differ.
+        A process that holds the file is waited for, `timeout` seconds at most.
+
+        Raises `UsageError` where the options differ, and `DestinationError` where the file is locked,
+        damaged, of another schema or none of ours: it is then left as it is.
+        """
+        import sqlite3
+
+        path = os.fspath(path)
+        with our_errors(path):
+            connection = sqlite3.connect(path, timeout, isolation_level=None, check_same_thread=False)
+            try:
+                manifest = cls(connection, path, options)
+                manifest._claim(durable=durable, afresh=afresh)
+            except BaseException:
+                connection.close()
+                raise
+        return manifest
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget what was not committed, and unlock the file. What is pending stays pending."""
+        self.connection.close()
+
+    def _claim(self, *, durable: bool, afresh: bool) -> None:
+        execute = self.connection.execute
+        check_ours(self.connection, self.path)
+        execute("PRAGMA locking_mode = EXCLUSIVE")
+        # A commit is the truncation of the journal: no file is made or removed, and FULL syncs it.
+        execute("PRAGMA journal_mode = TRUNCATE")
+        execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+        execute(f"PRAGMA cache_size = -{CACHE >> 10}")
+        execute("BEGIN EXCLUSIVE")
+        if not check_ours(self.connection, self.path):
+            self._create()
+        self._afresh = afresh or bool(execute("SELECT 1 FROM meta WHERE key = 'afresh'").fetchone())
+        if not self._afresh:
+            self._check_options()
+            return
+        # Marked before the first file goes: a kill on the way must not leave what passes for a destination.
+        execute("REPLACE INTO meta VALUES('afresh', '')")
+        self._commit()
+
+    def _create(self) -> None:
+        create(self.connection, self.options)
+        self._commit()
+
+    def _check_options(self) -> None:
+        then, now = read_options(self.connection), self.options
+        names = sorted(name for name in then.keys() | now if then.get(name) != now.get(name))
+        if names:
+            told = "; ".join(f"{each}: {then.get(each, 'none')}, now {now.get(each, 'none')}" for each in names)
+            raise UsageError(
+                f"{self.path} is of a run with other options ({told}): give the same again, choose another "
+                "destination, or start afresh (--no-resume)"
+            )
+
+    def _commit(self) -> None:
+        self.connection.execute("COMMIT")
+        self.connection.execute("BEGIN EXCLUSIVE")
+
+    # -- what an earlier run left ----------------------------------------------------------------------
+
+    def undo_pending(self, remove: Callable[[Written], object]) -> int:
+        """Take back the rows whose files may lack their names, and return their number.
+
+        `remove` is called with each file that such a row names, and removes it if it is there and the same
+        (`Written.is_at`). When all are gone, the rows go with their repairs, refusals, candidates and dedup
+        keys, and the sources stand where the batch began. Labels that were merged into older rows stay: the
+        same ones will be merged again. Afresh, that is every row, with all sources and options.
+        """
+        with our_errors(self.path):
+            execute = self.connection.execute
+            first = 0 if self._afresh else execute("SELECT min(first) FROM pending").fetchone()[0]
+            count = 0
+            if first is not None:
+                for written in self._files(first):
+                    remove(written)
+                (count,) = execute("SELECT count(*) FROM message WHERE id >= ?", (first,)).fetchone()
+                if self._afresh:
+                    self._wipe()
+                else:
+                    self._forget(first)
+            self.next_id = 1 + (execute("SELECT max(id) FROM message").fetchone()[0] or 0)
+            self._next_source = 1 + (execute("SELECT max(id) FROM source").fetchone()[0] or 0)
+        self._ready = True
+        return count
+
+    def _files(self, first: int) -> Iterator[Written]:
+        proofs = "head_sha256, body_sha256, head_size, body_size"
+        query = (
+            f"SELECT path, {proofs} FROM message WHERE id >= ?1 AND path IS NOT NULL UNION ALL "  # noqa: S608
+            f"SELECT f.path, {proofs} FROM file AS f JOIN message AS m ON m.id = f.message "
+            "WHERE f.message >= ?1 AND f.volume IS NULL"
+        )
+        for values in self.connection.execute(query, (first,)):
+            yield Written(*values)
+
+    def _forget(self, first: int) -> None:
+        execute = self.connection.execute
+        execute("DELETE FROM message WHERE id >= ?", (first,))
+        for table in ("file", "repair", "refusal"):
+            execute(f"DELETE FROM {table} WHERE message >= ?", (first,))  # noqa: S608
+        execute(
+            "DELETE FROM candidate WHERE EXISTS (SELECT 1 FROM pending AS p "
+            "WHERE p.id = candidate.source_id AND p.offset <= candidate.offset)"
+        )
+        forget_keys(self.connection, first)
+        for _, *values in execute("SELECT * FROM pending").fetchall():
+            execute(_REPLACE_SOURCE, values)
+        execute("DELETE FROM pending")
+        self._commit()
+
+    def _wipe(self) -> None:
+        """Leave an empty manifest with the new options; nobody else gets the file in between."""
+        execute = self.connection.execute
+        for (name,) in execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            execute(f'DROP TABLE "{name}"')
+        self._create()
+        execute("COMMIT")
+        execute("VACUUM")
+        execute("BEGIN EXCLUSIVE")
+        self._afresh = False
+
+    def source(
+        self, uri: str, *, size: int | None, mtime: int | None, digest: str | None, scheme: str = "file"
+    ) -> SourceState:
+        """The state of the source called `uri`: a new one, or as an earlier run left it.
+
+        `size` in octets, `mtime` in nanoseconds and `digest` (of `sample_digest`) are its identity; raises
+        `UsageError` where a known source has another one now. A stream has no `digest`, so nothing is
+        compared here. Nothing is stored before a batch that holds the state is committed.
+        """
+        if uri in self._new_sources:
+            return self._new_sources[uri]
+        with our_errors(self.path):
+            values = self.connection.execute("SELECT * FROM source WHERE uri = ?", (uri,)).fetchone()
+        if values is None:
+            state = SourceState(self._next_source, uri, size, scheme, mtime=mtime, digest=digest)
+            self._next_source += 1
+            self._new_sources[uri] = state
+            return state
+        state = SourceState.of(values)
+        if digest or state.digest:
+            pairs = {
+                "its size": (size, state.size),
+                "its time of change": (mtime, state.mtime),
+                "its content": (digest, state.digest),
+            }
+            for what, (now, then) in pairs.items():
+                if now != then:
+                    raise _changed(uri, f"{what} is another")
+        return state
+
+    def match_row(self, source: SourceState, offset: int, head_sha256: str, body_sha256: str) -> None:
+        """Check that the next message of a source that is read again is what its next row says.
+
+        For each message before ``source.offset``, in order. Raises `UsageError` where it is another one.
+        """
+        with our_errors(self.path):
+            rows = self._replays.get(source.id)
+            if rows is None:
+                query = "SELECT offset, head_sha256, body_sha256 FROM message WHERE source_id = ? ORDER BY id"
+                self._replays[source.id] = rows = self.connection.execute(query, (source.id,))
+            row = rows.fetchone() or (None, "", "")
+        if row[0] != offset or row[1] not in {None, head_sha256} or row[2] not in {None, body_sha256}:
+            raise _changed(source.uri, f"the message at octet {offset} is another")
+
+    def match_end(self, source: SourceState, size: int) -> None:
+        """Check that a source that was read again has, with its `size` octets, all that it had.
+
+        And no more, where it had been read to its end. Raises `UsageError` otherwise.
+        """
+        self._replays.pop(source.id, None)
+        if size < source.offset or (source.done and size > source.offset):
+            raise _changed(source.uri, f"it ends at octet {size}, not {source.offset}")
+
+    def quarantined(self, source: SourceState) -> list[Quarantined]:
+        """The messages of a source that could not be converted, to be tried again."""
+        query = "SELECT id, offset, length, path FROM message WHERE source_id = ? AND outcome = 'quarantined'"
+        with our_errors(self.path):
+            return [Quarantined(*values) for values in self.connection.execute(query, (source.id,))]
+
+    # -- what this run does ----------------------------------------------------------------------------
+
+    def commit(self, batch: Batch) -> None:
+        """Commit a batch as pending, with what a dedup index has written since the last commit.
+
+        The files of the batch before must have their names now: that it is pending no more is committed
+        with it. Labels of duplicates are merged into the rows that they are copies of.
+        """
+        rows, first = batch.rows, self.next_id
+        if not self._ready:
+            raise UsageError("undo_pending() comes before the first commit()")
+        if rows and (rows[0].id, rows[-1].id) != (first, first + len(rows) - 1):
+            raise UsageError(f"the ids of a batch's rows go up by one from next_id, now {first}")
+        if not {row.source_id for row in rows} <= {state.id for state in batch.sources}:
+            raise UsageError("the sources of a batch's rows are missing in its sources")
+        with our_errors(self.path):
+            many = self.connection.executemany
+            self.connection.execute("DELETE FROM pending")
+            self._save_sources(batch.sources, first)
+            many(_INSERT_MESSAGE, map(Row.values, rows))
+            if batch.amended:
+                self._amend(batch.amended)
+            many("INSERT INTO repair VALUES(?, ?, ?, ?, ?)", batch.repairs)
+            many("INSERT INTO refusal VALUES(?, ?, ?)", batch.refusals)
+            many("INSERT INTO file VALUES(?, ?, ?)", batch.files)
+            many("INSERT INTO candidate VALUES(?, ?, ?, ?, ?)", batch.candidates)
+            for row in rows:
+                if row.duplicate_of is not None and row.labels:
+                    self.merge_labels(row.duplicate_of, row.labels)
+            self._commit()
+        self.next_id += len(rows)
+
+    def _save_sources(self, sources: Iterable[SourceState], first: int) -> None:
+        execute = self.connection.execute
+        for state in sources:
+            if self._new_sources.pop(state.uri, None):
+                execute(_REPLACE_SOURCE, state.untouched().values())
+            execute(
+                "INSERT INTO pending SELECT ?1, * FROM source WHERE id = ?2 "
+                "AND id NOT IN (SELECT id FROM pending)",
+                (first, state.id),
+            )
+            execute(_REPLACE_SOURCE, state.values())
+
+    def _amend(self, rows: Sequence[Row]) -> None:
+        many = self.connection.executemany
+        for table, column in (("message", "id"), ("file", "message"), ("repair", "message"), ("refusal", "message")):
+            many(f"DELETE FROM {table} WHERE {column} = ?", [(row.id,) for row in rows])  # noqa: S608
+        many(_INSERT_MESSAGE, map(Row.values, rows))
+
+    def merge_labels(self, row_id: int, labels: Sequence[str]) -> None:
+        """Add `labels` to those of a row, each once and in order; part of the next commit."""
+        execute = self.connection.execute
+        added = labels_to_json(labels)
+        found = execute("SELECT labels FROM message WHERE id = ?", (row_id,)).fetchone()
+        if found is None or found[0] == added:
+            return
+        union = labels_to_json(list(dict.fromkeys(json.loads(found[0]) + json.loads(added))))
+        if union != found[0]:
+            execute("UPDATE message SET labels = ? WHERE id = ?", (union, row_id))
+            (*values, _) = execute("SELECT * FROM message WHERE id = ?", (row_id,)).fetchone()
+            execute("UPDATE message SET checksum = ? WHERE id = ?", (checksum(tuple(values)), row_id))
+
+    def settle(self) -> None:
+        """Say that all files of the last commit have their names. What was not committed is forgotten."""
+        with our_errors(self.path):
+            if self.connection.in_transaction:  # a commit that failed has ended it
+                self.connection.execute("ROLLBACK")
+            self.connection.execute("BEGIN EXCLUSIVE")
+            self.connection.execute("DELETE FROM pending")
+            self._commit()
+
+
+def _changed(uri: str, how: str) -> UsageError:
+    return UsageError(
+        f"{uri} has changed since it was read ({how}): convert it into another destination, or start this "
+        "one afresh (--no-resume)"
+    )

@@ -1,0 +1,285 @@
+"""A slow splitter to hold the parser against: the rule for separators, line by line, and nothing clever.
+
+It keeps the whole mailbox in memory, looks as far ahead as it likes, and knows one bound only: the span in
+which an attached message hides its From_ lines.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+MAX_SPAN = 16 << 20
+MAX_CLAIM = 1 << 20
+SETTLED = 1 << 20
+BOM = b"\xef\xbb\xbf"
+
+TIME = r"\d{1,2}:\d\d(:\d\d)?"
+ZONE = r"([+-]\d{4}|\(?[A-Z]{1,6}([+-]\d{1,2})?\)?)"
+DAY = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
+MONTH = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+YEAR = r"(\d{4}|\d\d)"
+DATES = [
+    rf"{DAY},? +{MONTH} +\d{{1,2}},? +{TIME}( +{ZONE}){{0,2}} +{YEAR}( +{ZONE}){{0,2}}",
+    rf"({DAY},? +)?\d{{1,2}}[ -]{MONTH}[ -]{YEAR} +{TIME}( +{ZONE}){{0,2}}",
+    rf"\d{{4}}-\d\d-\d\d[T ]{TIME}(\.\d+)?( ?Z| ?[+-]\d\d:?\d\d)?",
+]
+DATED = [re.compile(rf" {date}( remote from .*)? *$".encode(), re.IGNORECASE) for date in DATES]
+HEADER = re.compile(rb"[!-9;-~]+[ \t]*:")
+KNOWN = frozenset(
+    b"from to cc bcc date subject message-id received return-path reply-to sender in-reply-to references"
+    b" mime-version content-type content-length content-transfer-encoding delivered-to status x-status"
+    b" x-gm-thrid x-gmail-labels x-mozilla-status lines".split()
+)
+TELLING = frozenset(b"from to date subject message-id".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: where it begins, its octets without and with its end."""
+
+    offset: int
+    text: bytes
+    stored: bytes
+
+    @property
+    def ends(self) -> int:
+        return self.offset + len(self.stored)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One message of the mailbox."""
+
+    offset: int
+    length: int
+    from_line: bytes
+    raw: bytes
+
+
+@dataclass(slots=True)
+class Split:
+    """What a mailbox is made of."""
+
+    junk: int = 0
+    messages: list[Found] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
+
+
+def is_cr_only(data: bytes) -> bool:
+    """Tell whether lines end in a lone CR: the first 1 MiB has CRs and not one LF."""
+    return b"\n" not in data[:SETTLED] and b"\r" in data[:SETTLED]
+
+
+def lines_of(data: bytes) -> list[Line]:
+    """Cut into lines; a byte order mark at the start is not part of the first one."""
+    end = b"\r" if is_cr_only(data) else b"\n"
+    offset = len(BOM) if data.startswith(BOM) else 0
+    found = []
+    for stored in data[offset:].split(end):
+        stored = stored + end
+        if offset + len(stored) > len(data):
+            stored = stored[: -len(end)]
+        if stored:
+            text = stored[:-1] if stored.endswith(end) else stored
+            if end == b"\n":
+                text = text.removesuffix(b"\r")
+            found.append(Line(offset, text, stored))
+        offset += len(stored)
+    return found
+
+
+def is_header(line: Line) -> bool:
+    return bool(HEADER.match(line.text))
+
+
+def is_fold(line: Line) -> bool:
+    return line.text[:1] in (b" ", b"\t")
+
+
+def name_of(line: Line) -> bytes:
+    return line.text.partition(b":")[0].rstrip().lower()
+
+
+def is_dated(text: bytes) -> bool:
+    return any(date.search(text.replace(b"\t", b" ")) for date in DATED)
+
+
+def fields_of(block: list[Line]) -> list[tuple[bytes, bytes]]:
+    """The fields of a header block: names in small letters and unfolded values."""
+    fields: list[tuple[bytes, bytes]] = []
+    for line in block:
+        if is_fold(line) and fields:
+            fields[-1] = (fields[-1][0], fields[-1][1] + line.text)
+        elif is_header(line):
+            fields.append((name_of(line), line.text.partition(b":")[2]))
+    return fields
+
+
+def content_type(block: list[Line]) -> tuple[bytes, bytes | None]:
+    """The media type of a header block, and the boundary that it declares."""
+    for name, value in fields_of(block):
+        if name == b"content-type":
+            found = re.search(rb'boundary[ \t]*=[ \t]*("([^"]*)"|[^;\s]+)', value, re.IGNORECASE)
+            boundary = None
+            if found:
+                boundary = found[2] if found[2] is not None else found[1]
+            return value.partition(b";")[0].strip().lower(), boundary
+    return b"text/plain", None
+
+
+class Reference:
+    """One run over one mailbox."""
+
+    def __init__(self, data: bytes, variant: str = "mboxrd") -> None:
+        self.data = data
+        self.variant = variant
+        self.lines = lines_of(data)
+
+    def separates(self, at: int) -> bool:
+        """The rule for a candidate at line `at`, from the lines around it alone."""
+        line = self.lines[at]
+        if re.match(rb"From[ \t]+:", line.text):
+            return False
+        before_is_blank = at == 0 or not self.lines[at - 1].text.strip()
+        remain = len(self.lines) - at - 1
+        following = at + 1
+        if self.text(following).startswith(b">From "):
+            following += 1
+        if is_dated(line.text):
+            return before_is_blank or self.header_at(following) or remain <= 1
+        if not remain:
+            # Nothing but a From_ line, cut off: a mailbox all the same.
+            return all(not one.text.strip() for one in self.lines[:at])
+        if not self.header_at(following):
+            return False
+        known = name_of(self.lines[following]) in KNOWN
+        following += 1
+        while self.text(following)[:1] in (b" ", b"\t"):
+            following += 1
+        if self.header_at(following):
+            return True
+        if following >= len(self.lines) or self.text(following).startswith(b"From "):
+            return known
+        return known and not self.text(following) and before_is_blank and len(line.text.split()) <= 2
+
+    def text(self, at: int) -> bytes:
+        return self.lines[at].text if at < len(self.lines) else b""
+
+    def header_at(self, at: int) -> bool:
+        return bool(HEADER.match(self.text(at)))
+
+    def split(self) -> Split:
+        """Do it."""
+        result = Split()
+        starts: list[tuple[int, int]] = []  # line of the From_ line, line of the first body line
+        at = 0
+        while at < len(self.lines):
+            if not (self.lines[at].text.startswith(b"From ") and self.separates(at)):
+                if self.lines[at].text.startswith(b"From "):
+                    result.rejected.append(self.lines[at].offset)
+                at += 1
+                continue
+            body, following = self.one_message(at, result.rejected)
+            starts.append((at, body))
+            at = following
+        result.junk = self.lines[starts[0][0]].offset if starts else len(self.data)
+        nexts = [start for start, _ in starts[1:]] + [len(self.lines)] * bool(starts)
+        for (start, body), following in zip(starts, nexts, strict=True):
+            offset = self.lines[start].offset
+            end = self.lines[following].offset if following < len(self.lines) else len(self.data)
+            raw = self.octets(start, body, following)
+            result.messages.append(Found(offset, end - offset, self.lines[start].text, raw))
+        return result
+
+    def one_message(self, start: int, rejected: list[int]) -> tuple[int, int]:
+        """Return the first body line of the message that begins at `start`, and the next separator's line."""
+        at = start + 1
+        while at < len(self.lines) and self.lines[at].text:
+            if self.lines[at].text.startswith(b"From "):
+                if not self.stray(start, at) and self.separates(at):
+                    return at, at
+                rejected.append(self.lines[at].offset)
+            at += 1
+        body = min(at + 1, len(self.lines))
+        claimed = self.claimed_end(start, body)
+        if claimed is not None:
+            inside = self.lines[body:claimed]
+            rejected.extend(line.offset for line in inside if line.text.startswith(b"From "))
+            return body, claimed
+        boundaries = {content_type(self.lines[start + 1 : at])[1]} - {None, b""}
+        part_headers: list[Line] | None = None  # not None: between a boundary line and the empty line
+        first_line = False
+        attached_at: int | None = None
+        for at in range(body, len(self.lines)):
+            line = self.lines[at]
+            delimiter = line.text.rstrip(b" \t")
+            if line.text.startswith(b"From "):
+                if attached_at is not None and line.offset - attached_at >= MAX_SPAN:
+                    attached_at = None
+                hidden = first_line or attached_at is not None or self.after_begin(at, body)
+                if not hidden and self.separates(at):
+                    return body, at
+                rejected.append(line.offset)
+            first_line = False
+            if delimiter[:2] == b"--" and delimiter[2:] in boundaries:
+                part_headers, attached_at = [], None
+            elif delimiter[:2] == b"--" and delimiter.endswith(b"--") and delimiter[2:-2] in boundaries:
+                part_headers, attached_at = None, None
+            elif part_headers is not None and line.text:
+                part_headers.append(line)
+            elif part_headers is not None:
+                kind, boundary = content_type(part_headers)
+                boundaries |= {boundary} - {None, b""}
+                attached_at = line.ends if kind == b"message/rfc822" else None
+                part_headers, first_line = None, True
+        return body, len(self.lines)
+
+    def stray(self, start: int, at: int) -> bool:
+        """Tell whether a From_ line stands in a header block that has not said yet whose it is."""
+        block = [line for line in self.lines[start + 1 : at] if not re.match(rb">?From ", line.text)]
+        real = all(is_header(line) or is_fold(line) for line in block)
+        return real and not any(name in TELLING for name, _ in fields_of(block))
+
+    def after_begin(self, at: int, body: int) -> bool:
+        """Tell whether the last line with text is the mark that some mailers put before a message."""
+        for line in reversed(self.lines[body:at]):
+            if line.text.strip():
+                return bool(re.fullmatch(rb"-----* *Begin Included Message *-----*", line.text.strip()))
+        return False
+
+    def claimed_end(self, start: int, body: int) -> int | None:
+        """The line at which a Content-Length that holds true says that the message ends."""
+        if self.variant not in ("mboxcl", "mboxcl2"):
+            return None
+        claims = [value for name, value in fields_of(self.lines[start + 1 : body]) if name == b"content-length"]
+        if len(claims) != 1 or not re.fullmatch(rb"\d+", claims[0].strip()) or int(claims[0]) > MAX_CLAIM:
+            return None
+        begin = self.lines[body].offset if body < len(self.lines) else len(self.data)
+        end = begin + int(claims[0])
+        if end == len(self.data):
+            return len(self.lines)
+        for at in range(body, len(self.lines)):
+            if self.lines[at].offset == end:
+                if not self.lines[at].text:
+                    at += 1
+                if at == len(self.lines) or self.lines[at].text.startswith(b"From "):
+                    return at
+        return None
+
+    def octets(self, start: int, body: int, following: int) -> bytes:
+        """A message's octets: without From_ line, quoting, and the empty line before the next From_ line."""
+        kept = self.lines[body:following]
+        if kept and not kept[-1].text and kept[-1].stored:
+            kept = kept[:-1]
+        block = [one.stored for one in self.lines[start + 1 : min(body, following)]]
+        return b"".join(block + [self.unquoted(line) for line in kept])
+
+    def unquoted(self, line: Line) -> bytes:
+        pattern = {"mboxrd": rb">+From ", "auto": rb">+From ", "mboxcl2": rb"(?!)"}.get(self.variant, rb">From ")
+        return line.stored[1:] if re.match(pattern, line.text) else line.stored
+
+
+def split(data: bytes, variant: str = "mboxrd") -> Split:
+    """Split a mailbox by the rule, slowly."""
+    return Reference(data, variant).split()

@@ -1,0 +1,206 @@
+"""The benchmarks run, on inputs too small to say anything; their mailboxes are what they are said to be."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import compare, shapes
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def mailbox(name: str, *, newline: str = "lf", from_line: str = "classic", count: int | None = None) -> bytes:
+    """A small one."""
+    size = None if count else 300_000
+    return b"".join(shapes.chunks(name, size=size, count=count, newline=newline, from_line=from_line))
+
+
+@pytest.mark.parametrize("name", shapes.SHAPES)
+def test_crlf_twins_differ_in_line_ends_alone(name: str) -> None:
+    # By count where that can be: a CRLF twin of the same size would hold fewer messages.
+    stacked = shapes.SHAPES[name].messages is not None
+    count = (1 if name == "many-fields" else 30) if stacked else None
+    lf, crlf = (mailbox(name, newline=newline, count=count) for newline in ("lf", "crlf"))
+    assert b"\r" not in lf
+    shorter = min(len(lf), len(crlf) - crlf.count(b"\r")) if stacked else 200_000
+    assert crlf.replace(b"\r\n", b"\n")[:shorter] == lf[:shorter]
+    assert crlf.count(b"\r") == crlf.count(b"\n")
+    assert lf.endswith(b"\n\n")
+
+
+@pytest.mark.parametrize("name", shapes.SHAPES)
+def test_a_size_is_reached_and_not_by_far(name: str) -> None:
+    octets = len(mailbox(name))
+    slack = {"takeout": 2_000_000, "many-fields": 3_000_000}.get(name, 200_000)
+    assert 300_000 <= octets <= 300_000 + slack
+
+
+def test_the_octets_are_the_same_everywhere() -> None:
+    found = {
+        name: hashlib.sha256(mailbox(name, count=300)).hexdigest()[:16]
+        for name in ("takeout", "small", "tiny")
+    }
+    assert found == {
+        "takeout": "7ed6a3984d2fe924",
+        "small": "e97c80564ff270f0",
+        "tiny": "06b593edbd33d61d",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "least", "most"), [("takeout", 2000, 65_000, 85_000), ("small", 2000, 4_500, 5_500)]
+)
+def test_real_mail_has_the_mean_size_it_is_said_to_have(name: str, count: int, least: int, most: int) -> None:
+    octets = sum(len(data) for data in shapes.chunks(name, count=count, newline="crlf"))
+    assert least <= octets / count <= most
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [("takeout", 4000, 6500), ("small", 900, 2500)])
+def test_header_blocks_are_as_large_as_real_ones(name: str, least: int, most: int) -> None:
+    for message in shapes.chunks(name, count=200):
+        assert least <= message.index(b"\n\n") <= most
+
+
+@pytest.mark.parametrize("name", ["takeout", "small"])
+def test_one_message_in_50_holds_a_quoted_line_and_none_a_bare_one(name: str) -> None:
+    octets = mailbox(name, count=500)
+    assert octets.count(b"\n>From ") == 10
+    assert octets.count(b"\nFrom ") == 499
+
+
+@pytest.mark.parametrize(
+    ("form", "line"),
+    [
+        ("classic", b"From 1600000000000000000@xxx Mon Sep 26 00:42:31 2005"),
+        ("takeout", b"From 1600000000000000000@xxx Mon Sep 26 00:42:31 +0000 2005"),
+    ],
+)
+def test_from_lines_in_both_forms(form: str, line: bytes) -> None:
+    assert mailbox("takeout", count=1, from_line=form).splitlines()[0] == line
+
+
+def test_offsets_are_those_of_the_messages() -> None:
+    file = io.BytesIO()
+    offsets = shapes.write("small", file, count=50)
+    octets = file.getvalue()
+    assert len(offsets) == 51
+    assert all(octets[at : at + 5] == b"From " for at in offsets[:-1])
+    assert offsets[-1] == len(octets)
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"), [("0", 0), ("64k", 65_536), ("1.5M", 1_572_864), ("1G", 1 << 30)]
+)
+def test_sizes(text: str, octets: int) -> None:
+    assert shapes.size_of(text) == octets
+
+
+def run(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a module as people do."""
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def test_shapes_writes_a_file_and_says_what_is_in_it(tmp_path: Path) -> None:
+    done = run("benchmarks.shapes", "tiny", "--count", "7", str(tmp_path / "tiny.mbox"))
+    octets = (tmp_path / "tiny.mbox").read_bytes()
+    assert octets == mailbox("tiny", count=7)
+    assert done.stderr == f"7 messages, {len(octets)} octets\n"
+    assert not done.stdout
+
+
+def test_shapes_writes_to_standard_output() -> None:
+    done = run("benchmarks.shapes", "dense-quoted", "--size", "64K", "-")
+    assert done.stdout.startswith("From ")
+    assert done.stderr == f"1 messages, {len(done.stdout)} octets\n"
+
+
+def test_shapes_ends_quietly_when_its_reader_does() -> None:
+    command = [sys.executable, "-m", "benchmarks.shapes", "small", "--size", "64M", "-"]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
+        assert done.stdout is not None
+        assert done.stderr is not None
+        done.stdout.read(10)
+        done.stdout.close()
+        assert done.stderr.read() == b""
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["giant-line", "--count", "2", "-"], "giant-line holds one message: give a --size"),
+        (["small", "--size", "much", "-"], "not a size: 'much'"),
+    ],
+)
+def test_shapes_says_what_it_cannot_do(arguments: list[str], complaint: str) -> None:
+    assert complaint in run("benchmarks.shapes", *arguments, status=2).stderr
+
+
+def test_compare_makes_a_table_of_each_job(tmp_path: Path) -> None:
+    table = tmp_path / "table.md"
+    run(
+        "benchmarks.compare",
+        *("--size", "100K", "--runs", "1", "--folder", str(tmp_path), "--output", str(table)),
+        *("--only", "crlf"),
+    )
+    text = table.read_text("utf-8")
+    heads = [line.split(":")[0] for line in text.splitlines() if line.startswith("## ")]
+    assert heads == ["## takeout, CRLF", "## small, CRLF"]
+    assert text.count("| unmbox, counting |") == text.count("| unmbox convert --headers preserve |") == 2
+    assert text.count("| stdlib mailbox, to files |") == 2
+    for program, row in (
+        ("git", "git mailsplit --mboxrd"),
+        ("git", "git mailsplit --mboxrd --keep-cr"),
+        ("cc", "C: read and memmem"),
+        ("cc", "C floor: split where told, to files"),
+    ):
+        if shutil.which(program):
+            assert text.count(f"| {row} |") == 2
+        else:
+            assert f"- left out: {row} (" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["table.md"]
+
+
+def test_compare_names_whom_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    done = run(
+        "benchmarks.compare",
+        *("--size", "50K", "--runs", "1", "--folder", str(tmp_path), "--only", "small", "--only", "lf"),
+        *("--only", "files", "--only", "git", "--only", "c"),
+    )
+    assert "- left out: git mailsplit --mboxrd (not on this machine)" in done.stdout
+    assert (
+        "- left out: C floor: split where told, to files (no C compiler (cc) on this machine)" in done.stdout
+    )
+    assert done.stdout.count("| unmbox convert --headers preserve |") == 1
+    assert "stdlib" not in done.stdout
+
+
+def test_compare_does_not_time_a_command_that_does_another_job(tmp_path: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    path.write_bytes(mailbox("tiny", count=3))
+    box = compare.Mailbox("tiny", "lf", str(path), "", path.stat().st_size, 4)
+    counter = compare.Peer(
+        "stdlib", "stdlib", files=False, command=lambda *_: [sys.executable, "-c", "print(3)"]
+    )
+    usages, dropped = compare.compare([counter], box, tmp_path, 1)
+    assert not usages
+    assert dropped == ["left out: stdlib: 3 messages, not 4"]
+
+
+def test_the_parts_run_once_each() -> None:
+    # Of the worst cases only one, for they take their time.
+    chosen = ("-k", "not worst or one-octet-lines")
+    done = run("pytest", "benchmarks", "-q", "-p", "no:cacheprovider", "--benchmark-disable", *chosen)
+    assert " passed" in done.stdout

@@ -1,0 +1,792 @@
+"""The command, as a process of its own: what it writes, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import inspect
+import json
+import os
+import pty
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import unmbox
+from unmbox._inspect import inspect as inspect_mailboxes
+from unmbox.cli import command
+
+SAMPLE = Path(__file__).parents[1] / "examples" / "sample-takeout.mbox"
+PYTHON = sys.executable
+# What a child must not inherit: a terminal, and the measuring of coverage where it would be in the way.
+PLAIN = {
+    name: value for name, value in os.environ.items() if name not in {"TERM", "NO_COLOR", "COLUMNS", "LINES"}
+}
+UNMEASURED = {name: value for name, value in PLAIN.items() if not name.startswith("COV")}
+
+MESSAGE = (
+    b"From 1@xxx Tue Mar 19 09:13:51 +0000 2019\nX-Gmail-Labels: Inbox\nFrom: a@example.org\nSubject: Hello\n"
+    b"Date: Tue, 19 Mar 2019 18:13:51 +0900\nMessage-ID: <1@example.org>\n\nHello.\n\n"
+)
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def unmbox_(
+    *arguments: str | Path, stdin: bytes | None = None, env: dict[str, str] | None = None, **more: Any
+) -> Done:
+    """Run the command to its end."""
+    done = subprocess.run(
+        [PYTHON, "-m", "unmbox", *map(str, arguments)],
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        env=env or PLAIN,
+        timeout=60,
+        check=False,
+        **more,
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def emls(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.eml"))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden and temporary ones too."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def assert_one_sentence(done: Done) -> None:
+    assert done.err.startswith("unmbox: "), done
+    assert done.err.count("\n") == 1, done
+    assert "Traceback" not in done.err
+    assert "Errno" not in done.err
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path) -> Path:
+    path = tmp_path / "mail.mbox"
+    path.write_bytes(MESSAGE * 3)
+    return path
+
+
+@pytest.fixture
+def eml(tmp_path: Path) -> Path:
+    return tmp_path / "eml"
+
+
+# -- convert ---------------------------------------------------------------------------------------------
+
+
+def test_convert_writes_every_message_and_says_so(eml: Path) -> None:
+    done = unmbox_("convert", SAMPLE, eml)
+    assert done.status == 0
+    assert done.out.splitlines() == [
+        f"12 messages (9.8 kB) now EML files in {eml}",
+        '2 lines beginning "From " left as text: unmbox inspect says why',
+    ]
+    assert done.err == ""
+    files = emls(eml)
+    assert len(files) == 12
+    assert all(b"\n" not in path.read_bytes().replace(b"\r\n", b"") for path in files)
+    assert not any(path.read_bytes().startswith(b"From ") for path in files)
+    assert any("お茶会の時間が変わりました" in path.name for path in files)
+
+
+def test_what_is_written_is_what_the_library_reads(eml: Path) -> None:
+    unmbox_("convert", SAMPLE, eml)
+    expected = sorted(message.as_bytes() for message in unmbox.messages(SAMPLE))
+    assert sorted(path.read_bytes() for path in emls(eml)) == expected
+
+
+def test_quoting_is_taken_off_and_only_that(eml: Path) -> None:
+    unmbox_("convert", SAMPLE, eml)
+    [quoted] = [path for path in emls(eml) if path.match("2017-06-01*")]
+    assert b"\r\nFrom here on" in quoted.read_bytes()
+    assert b"\r\n>From there on" in quoted.read_bytes()
+
+
+def test_json_is_one_object_and_nothing_else(eml: Path) -> None:
+    done = unmbox_("convert", SAMPLE, eml, "--json")
+    assert done.status == 0
+    assert done.err == ""
+    report = done.json
+    size = SAMPLE.stat().st_size
+    assert {name: report[name] for name in ("messages", "written", "bytes_in", "junk", "rejected")} == {
+        "messages": 12,
+        "written": 12,
+        "bytes_in": size,
+        "junk": 0,
+        "rejected": 2,
+    }
+    assert report["bytes_out"] == sum(path.stat().st_size for path in emls(eml))
+    assert report["seconds"] > 0
+
+
+def test_quiet_says_nothing(mailbox: Path, eml: Path) -> None:
+    assert unmbox_("convert", "--quiet", mailbox, eml) == (0, "", "")
+    assert len(emls(eml)) == 3
+
+
+def test_standard_input_is_a_source(mailbox: Path, eml: Path) -> None:
+    done = unmbox_("convert", "-", mailbox, eml, "--json", stdin=MESSAGE * 2)
+    assert (done.status, done.json["written"]) == (0, 5)
+
+
+def test_several_sources_and_options(mailbox: Path, eml: Path) -> None:
+    done = unmbox_(
+        "convert", mailbox, SAMPLE, eml, "--newline", "lf", "--layout", "{sender}/{hash}", "--json"
+    )
+    assert (done.status, done.json["messages"]) == (0, 15)
+    assert all(b"\r" not in path.read_bytes() for path in emls(eml))
+    assert len(emls(eml / "a@example.org")) == 3
+
+
+def test_variant_is_passed_on(tmp_path: Path, eml: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    path.write_bytes(MESSAGE.replace(b"Hello.", b">>From here\n"))
+    for variant, kept in (("mboxrd", b">From here"), ("mboxo", b">>From here")):
+        unmbox_("convert", path, eml / variant, "--variant", variant)
+        [written] = emls(eml / variant)
+        assert written.read_bytes().partition(b"\r\n\r\n")[2].startswith(kept)
+
+
+def test_an_empty_mailbox_is_no_error(tmp_path: Path, eml: Path) -> None:
+    (tmp_path / "empty.mbox").touch()
+    done = unmbox_("convert", tmp_path / "empty.mbox", eml)
+    assert (done.status, done.err) == (0, "")
+    assert emls(eml) == []
+
+
+def test_files_of_the_users_stay_as_they_are(mailbox: Path, eml: Path) -> None:
+    eml.mkdir()
+    (eml / "2019").mkdir()
+    (eml / "letter.txt").write_text("mine")
+    (eml / "2019" / "03").mkdir()
+    (eml / "2019" / "03" / "mine.eml").write_text("mine too")
+    before = everything(eml)
+    done = unmbox_("convert", mailbox, eml)
+    assert done.status == 0
+    after = everything(eml)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + 3
+
+
+def test_every_option_of_convert_is_a_keyword_of_the_function() -> None:
+    keywords = inspect.signature(unmbox.convert).parameters
+    options = {option.name: option for option in command.commands["convert"].params}
+    for name in options.keys() - {"paths", "as_json", "quiet", "debug", "help"}:
+        assert keywords[name].default == options[name].default, name
+    assert set(keywords) - {"sources", "destination", "progress"} <= set(options)
+
+
+# -- inspect ---------------------------------------------------------------------------------------------
+
+
+def test_inspect_says_what_is_in_there() -> None:
+    done = unmbox_("inspect", SAMPLE)
+    assert (done.status, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0] == "12 messages in 9.8 kB, 2004-11-05 to 2021-05-05"
+    assert "        2  2017" in lines
+    assert "        5  受信トレイ" in lines
+    assert "        1  写真, 2018年" in lines
+    assert "    3,015  undated-and-no-field-follows: From the station it is ten minutes on foot." in lines
+
+
+def test_inspect_as_json() -> None:
+    done = unmbox_("inspect", SAMPLE, "--json")
+    assert (done.status, done.err) == (0, "")
+    found = done.json
+    size = SAMPLE.stat().st_size
+    assert (found["messages"], found["octets"], found["junk"]) == (12, size, 0)
+    assert found["years"] == {
+        "2004": 1,
+        "2011": 1,
+        "2013": 1,
+        "2017": 2,
+        "2018": 1,
+        "2019": 3,
+        "2020": 1,
+        "2021": 2,
+    }
+    assert found["first"] == "2004-11-05T09:30:00+09:00"
+    assert found["labels"]["受信トレイ"] == 5
+    assert [each["offset"] for each in found["rejected"]] == [3015, 8517]
+    assert found["rejections"] == {"undated-and-no-field-follows": 1, "first-line-of-mime-part": 1}
+    assert found["biggest"][0]["subject"] == "夕焼けの写真"
+    assert found["sources"] == [
+        {"name": str(SAMPLE), "octets": size, "messages": 12, "junk": 0, "variant": "mboxrd"}
+    ]
+    octets = SAMPLE.read_bytes()
+    for each in found["rejected"] + found["biggest"]:
+        assert octets.startswith(b"From ", each["offset"])
+
+
+def test_inspect_counts_over_sources(tmp_path: Path, mailbox: Path) -> None:
+    odd = tmp_path / "odd.mbox"
+    odd.write_bytes(b"\xef\xbb\xbf\n" + b"From nobody\nX: 1\nY: 2\n\n\n" + MESSAGE)
+    found = unmbox_("inspect", mailbox, odd, "--json").json
+    assert [(each["messages"], each["junk"]) for each in found["sources"]] == [(3, 0), (2, 4)]
+    assert (found["messages"], found["undated"], found["junk"]) == (5, 1, 4)
+    assert found["labels"] == {"Inbox": 4}
+    text = unmbox_("inspect", odd).out
+    assert "1  without a date" in text
+    assert "4 octets before the first message" in text
+
+
+def test_inspect_keeps_only_so_much(tmp_path: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    rejected = b"".join(b"From here, line %d\nit goes on.\n" % number for number in range(1_100))
+    path.write_bytes(MESSAGE + rejected + b"\n" + MESSAGE * 6)
+    found = inspect_mailboxes(path)
+    assert len(found.rejected) == 1_000
+    assert found.rejections.total() == 1_100
+    assert [each.offset for each in found.biggest] == [
+        0,
+        *(path.stat().st_size - len(MESSAGE) * n for n in (6, 5, 4, 3)),
+    ]
+    assert "and 1,080 more" in unmbox_("inspect", path).out
+
+
+def test_inspect_of_no_source_is_bad_use() -> None:
+    with pytest.raises(unmbox.UsageError, match="no source"):
+        inspect_mailboxes([])
+
+
+# -- bad use and a world that refuses --------------------------------------------------------------------
+
+
+# Root may read and write everything that is there.
+BARRED = [] if os.geteuid() == 0 else ["barred"]
+
+
+@pytest.fixture(params=["missing", "folder", "socket", "below-a-file", *BARRED])
+def unreadable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "source"
+    with socket.socket(socket.AF_UNIX) as unix:
+        if request.param == "folder":
+            path.mkdir()
+        elif request.param == "socket":
+            unix.bind(os.path.relpath(path))  # an address has 108 octets at most
+        elif request.param == "below-a-file":
+            path.touch()
+            path /= "mail.mbox"
+        elif request.param == "barred":
+            path.write_bytes(MESSAGE)
+            path.chmod(0)
+        yield path
+
+
+@pytest.mark.parametrize("name", ["convert", "inspect"])
+def test_an_unreadable_source(name: str, unreadable: Path, eml: Path) -> None:
+    arguments = [unreadable, eml] if name == "convert" else [unreadable]
+    done = unmbox_(name, *arguments)
+    assert done.status in {2, 3}
+    assert done.out == ""
+    assert_one_sentence(done)
+    assert str(unreadable) in done.err
+    assert emls(eml) == []
+
+
+def test_one_missing_source_is_found_before_anything_is_written(
+    mailbox: Path, tmp_path: Path, eml: Path
+) -> None:
+    done = unmbox_("convert", mailbox, tmp_path / "gone.mbox", eml)
+    assert done.status == 2
+    assert_one_sentence(done)
+    assert "gone.mbox does not exist" in done.err
+    assert not eml.exists()
+
+
+@pytest.mark.parametrize(
+    "octets", [b"MZ\x90\0" * 999, b"Subject: one message\n\nno mailbox\n", b"From\n", b"\n \n"]
+)
+@pytest.mark.parametrize("name", ["convert", "inspect"])
+def test_a_file_that_is_no_mbox(name: str, octets: bytes, tmp_path: Path, eml: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(octets)
+    done = unmbox_(name, path, *([eml] if name == "convert" else []), "--json")
+    assert done.status == 2
+    assert_one_sentence(done)
+    assert f"{path} is no mbox" in done.err
+    assert done.json["not_mbox"] == [str(path)]
+    assert done.json["junk"] == len(octets)
+    assert emls(eml) == []
+
+
+def test_a_file_that_is_no_mbox_among_others_is_named(mailbox: Path, tmp_path: Path, eml: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"no mail\n")
+    done = unmbox_("convert", path, mailbox, eml)
+    assert done.status == 2
+    assert_one_sentence(done)
+    assert "notes.txt" in done.err
+    assert "mail.mbox" not in done.err
+    assert len(emls(eml)) == 3
+
+
+def test_the_destination_is_a_file_of_the_users(mailbox: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mbox"
+    other.write_bytes(MESSAGE)
+    done = unmbox_("convert", mailbox, other)
+    assert done.status == 2
+    assert done.out == ""
+    assert_one_sentence(done)
+    assert str(other) in done.err
+    assert other.read_bytes() == MESSAGE
+
+
+@pytest.mark.parametrize("parent", ["below-a-file", *BARRED])
+def test_the_destination_cannot_be_made(parent: str, mailbox: Path, tmp_path: Path) -> None:
+    eml = tmp_path / parent / "eml"
+    if parent == "barred":
+        eml.parent.mkdir(mode=0o500)
+    else:
+        eml.parent.touch()
+    done = unmbox_("convert", mailbox, eml)
+    assert done.status == 2
+    assert done.out == ""
+    assert_one_sentence(done)
+    assert str(eml) in done.err
+
+
+def test_a_folder_of_the_destination_is_a_file_of_the_users(mailbox: Path, eml: Path) -> None:
+    eml.mkdir()
+    (eml / "2019").write_text("mine")
+    done = unmbox_("convert", mailbox, eml)
+    assert done.status in {2, 3}
+    assert_one_sentence(done)
+    assert everything(eml) == {"2019": b"mine"}
+
+
+def test_a_full_disk(tmp_path: Path, eml: Path) -> None:
+    # No file may grow over 64 KiB: to the program the same as a disk that is full.
+    path = tmp_path / "mail.mbox"
+    path.write_bytes(MESSAGE * 2 + MESSAGE.replace(b"Hello.", b"A line of text.\n" * 20_000) + MESSAGE)
+    done = unmbox_(
+        "convert",
+        path,
+        eml,
+        env=UNMEASURED,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16)),
+    )
+    assert done.status == 3
+    assert done.out == ""
+    assert_one_sentence(done)
+    assert f"cannot write {eml}" in done.err
+    whole = MESSAGE.partition(b"\n")[2].removesuffix(b"\n").replace(b"\n", b"\r\n")
+    assert [path.read_bytes() for path in emls(eml)] == [whole] * 2
+    assert len(everything(eml)) == 2, "something unfinished was left behind"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["convert"], "SOURCE... DEST"),
+        (["convert", "only-one"], "SOURCE... DEST"),
+        (["inspect"], "SOURCE..."),
+        (["convert", "--newline", "cr", "a", "b"], "crlf"),
+        (["convert", "--wrong", "a", "b"], "--wrong"),
+        (["convert", "-", "-", "b"], "standard input"),
+        (["verb"], "verb"),
+        (["convert", str(SAMPLE), "eml", "--layout", "{hsh}"], "hsh"),
+        (["convert", str(SAMPLE), "eml", "--layout", "../{hash}"], ".."),
+    ],
+)
+def test_bad_use(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = unmbox_(*arguments, cwd=tmp_path)
+    assert done.status == 2
+    assert done.out == ""
+    assert_one_sentence(done)
+    assert said in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_as_json(tmp_path: Path, eml: Path) -> None:
+    done = unmbox_("convert", tmp_path / "gone.mbox", eml, "--json")
+    assert done.status == 2
+    assert done.json == {"error": done.err.removeprefix("unmbox: ").rstrip(), "status": 2}
+
+
+def test_no_command_shows_the_help_as_bad_use() -> None:
+    done = unmbox_()
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("Usage: unmbox")
+
+
+def in_process(script: str, *arguments: str | Path, **more: Any) -> Done:
+    """Run `script`, which does something to the command and then calls it."""
+    done = subprocess.run(
+        [PYTHON, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=PLAIN,
+        **more,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+FAULT = """
+import sys, unmbox.cli as cli
+def broken(*_, **__): raise {error}
+cli.inspect = broken
+sys.exit(cli.main())
+"""
+
+
+def test_a_fault_of_our_own_is_a_sentence_too(mailbox: Path) -> None:
+    done = in_process(FAULT.format(error="KeyError('x')"), "inspect", mailbox)
+    assert done.status == 3
+    assert_one_sentence(done)
+    assert "KeyError" in done.err
+    assert "--debug" in done.err
+
+
+def test_an_error_of_the_system_is_a_sentence_too(mailbox: Path) -> None:
+    done = in_process(FAULT.format(error="PermissionError(13, 'Permission denied', 'x')"), "inspect", mailbox)
+    assert done.status == 3
+    assert "Permission denied" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_debug_shows_where(mailbox: Path) -> None:
+    done = in_process(FAULT.format(error="KeyError('x')"), "inspect", mailbox, "--debug")
+    assert done.status == 3
+    assert "Traceback" in done.err
+    assert "in broken" in done.err
+
+
+def test_without_click_it_says_what_to_install() -> None:
+    script = "import sys; sys.modules['click'] = None; from unmbox.__main__ import main; sys.exit(main())"
+    done = in_process(script, "--help")
+    assert (done.status, done.out) == (2, "")
+    assert_one_sentence(done)
+    assert 'pip install "unmbox[cli]"' in done.err
+
+
+def test_another_missing_module_is_not_blamed_on_the_extra() -> None:
+    script = "import sys; sys.modules['json'] = None; from unmbox.__main__ import main; sys.exit(main())"
+    done = in_process(script, "--help")
+    assert "ModuleNotFoundError" in done.err
+
+
+# -- output: pipes, encodings, strangers' words ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["inspect", SAMPLE], ["inspect", SAMPLE, "--json"], ["--help"]])
+def test_nobody_reads_standard_output_any_more(arguments: list[str | Path]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [PYTHON, "-m", "unmbox", *map(str, arguments)],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=PLAIN,
+        )
+    finally:
+        os.close(writer)
+    assert done.stderr == b""
+    assert done.returncode in {0, 1}
+
+
+def test_a_conversion_is_done_even_if_nobody_reads_of_it(mailbox: Path, eml: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        subprocess.run(
+            [PYTHON, "-m", "unmbox", "convert", mailbox, eml], stdout=writer, check=True, env=PLAIN
+        )
+    finally:
+        os.close(writer)
+    assert len(emls(eml)) == 3
+
+
+def test_standard_output_cannot_be_written(mailbox: Path, tmp_path: Path) -> None:
+    with (tmp_path / "out").open("wb") as out:
+        done = subprocess.run(
+            [PYTHON, "-m", "unmbox", "inspect", mailbox],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            check=False,
+            env=UNMEASURED,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+        )
+    assert done.returncode == 3
+    assert b"Traceback" not in done.stderr
+    assert os.strerror(errno.EFBIG) in done.stderr.decode()
+
+
+def test_a_terminal_that_knows_only_ascii() -> None:
+    done = unmbox_("inspect", SAMPLE, env={**PLAIN, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
+    assert done.status == 0
+    assert "\\u53d7\\u4fe1\\u30c8\\u30ec\\u30a4" in done.out
+
+
+def test_strangers_words_do_not_drive_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    path.write_bytes(
+        MESSAGE.replace(b"Inbox", b"\x1b[2Jlabel")
+        .replace(b"Subject: Hello", b"Subject: =?utf-8?Q?=1B=5D0=3Bsubject=07?=")
+        .replace(b"Hello.", b"From \x1b[31mhere\x9b on")
+    )
+    done = unmbox_("inspect", path)
+    assert "label" in done.out
+    assert "subject" in done.out
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.out)
+
+
+# -- signals ---------------------------------------------------------------------------------------------
+
+
+def half_way(eml: Path, **more: Any) -> subprocess.Popen[bytes]:
+    """A conversion that has written two messages and waits for the rest of the third."""
+    process = subprocess.Popen(
+        [PYTHON, "-m", "unmbox", "convert", "-", eml],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=PLAIN,
+        **more,
+    )
+    assert process.stdin is not None
+    process.stdin.write(MESSAGE * 3 + b"line\n" * 500_000)  # the variant is decided after 1 MiB
+    process.stdin.flush()
+    deadline = time.monotonic() + 30
+    while len(emls(eml)) < 2:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_stops_it_and_leaves_nothing_unfinished(
+    number: signal.Signals, status: int, eml: Path
+) -> None:
+    process = half_way(eml)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    done = Done(process.returncode, out.decode(), err.decode())
+    assert (done.status, done.out) == (status, "")
+    assert_one_sentence(done)
+    assert number.name in done.err
+    assert len(everything(eml)) == len(emls(eml))
+    assert {path.read_bytes()[-8:] for path in emls(eml)} == {b"Hello.\r\n"}
+
+
+def test_a_signal_that_the_parent_ignores_is_ignored(eml: Path) -> None:
+    process = half_way(eml, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert len(emls(eml)) == 3
+
+
+# -- what a person at a terminal sees --------------------------------------------------------------------
+
+
+def on_terminal(
+    arguments: list[str | Path], feed: list[bytes], *, columns: int = 100, **env: str
+) -> tuple[int, str]:
+    """Run the command with standard error a terminal, the source in pieces; its status and what it drew."""
+    import fcntl
+    import struct
+    import termios
+
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        [PYTHON, "-m", "unmbox", *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=child,
+        env={**PLAIN, "TERM": "xterm-256color", **env},
+    )
+    os.close(child)
+    drawn = bytearray()
+
+    def look() -> None:
+        # A terminal says by an error that its last user is gone.
+        with contextlib.suppress(OSError):
+            while piece := os.read(parent, 1 << 16):
+                drawn.extend(piece)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    assert process.stdin is not None
+    for piece in feed:
+        process.stdin.write(piece)
+        process.stdin.flush()
+        time.sleep(0.05)
+    process.stdin.close()
+    status = process.wait(timeout=30)
+    watcher.join(timeout=30)
+    os.close(parent)
+    return status, drawn.decode()
+
+
+PIECES = [MESSAGE * 2_000] * 12
+
+
+def test_a_bar_on_a_terminal(eml: Path) -> None:
+    started = time.monotonic()
+    status, drawn = on_terminal(["inspect", "-"], PIECES)
+    seconds = time.monotonic() - started
+    assert status == 0
+    assert re.search(r"[\d,]+ messages", drawn)
+    assert "MB/s" in drawn or "kB/s" in drawn
+    assert "stdin" in drawn
+    assert drawn.count(" messages") <= seconds * 10 + 4, "drawn more than ten times a second"
+    assert drawn.rstrip().endswith("\x1b[?25h\r\x1b[1A\x1b[2K") or "\x1b[?25h" in drawn, (
+        "the cursor is shown again"
+    )
+
+
+def test_the_bar_knows_the_time_left_of_a_file(tmp_path: Path, eml: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    path.write_bytes(MESSAGE * 1_000)
+    status, drawn = on_terminal(["convert", path, eml], [])
+    assert status == 0
+    assert "1,000 messages" in drawn
+    assert "mail.mbox" in drawn
+    assert "0:00" in drawn or "00:00" in drawn
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_a_narrow_terminal_is_not_overrun(columns: int) -> None:
+    status, drawn = on_terminal(["inspect", "-"], PIECES[:4], columns=columns)
+    assert status == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
+    assert text.strip()
+    assert max(len(line) for line in re.split(r"[\r\n]+", text)) <= columns
+
+
+def test_a_dumb_terminal_gets_no_bar() -> None:
+    assert on_terminal(["inspect", "-"], PIECES[:2], TERM="dumb") == (0, "")
+
+
+def test_no_colour_where_none_is_wanted() -> None:
+    status, drawn = on_terminal(["inspect", "-"], PIECES[:4], NO_COLOR="1")
+    assert status == 0
+    assert "messages" in drawn
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", drawn)
+
+
+def test_quiet_on_a_terminal_too(eml: Path) -> None:
+    assert on_terminal(["convert", "-", eml, "--quiet"], PIECES[:2]) == (0, "")
+
+
+def test_an_error_under_the_bar_stands_on_a_line_of_its_own(eml: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(b"no mail\n")
+    status, drawn = on_terminal(["convert", tmp_path / "notes.txt", eml], [])
+    assert status == 2
+    assert re.search(r"(^|[\nK])unmbox: .*notes\.txt is no mbox", drawn)
+
+
+def test_without_rich_there_is_no_bar(eml: Path) -> None:
+    script = "import sys; sys.modules['rich'] = None; from unmbox.cli import main; sys.exit(main())"
+    parent, child = pty.openpty()
+    done = subprocess.run(
+        [PYTHON, "-c", script, "inspect", SAMPLE],
+        stderr=child,
+        stdout=subprocess.PIPE,
+        check=False,
+        env=PLAIN,
+    )
+    os.close(child)
+    os.close(parent)
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"12 messages")
+
+
+def test_a_terminal_as_standard_input_is_asked_nothing(eml: Path) -> None:
+    parent, child = pty.openpty()
+    done = subprocess.run(
+        [PYTHON, "-m", "unmbox", "convert", "-", eml],
+        stdin=child,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=PLAIN,
+    )
+    os.close(child)
+    os.close(parent)
+    assert done.returncode == 2
+    assert "pipe a mailbox" in done.stderr
+
+
+# -- help ------------------------------------------------------------------------------------------------
+
+
+def test_version() -> None:
+    assert unmbox_("--version") == (0, f"unmbox {unmbox.__version__}\n", "")
+
+
+@pytest.mark.parametrize("name", ["convert", "inspect"])
+def test_help_has_examples(name: str) -> None:
+    done = unmbox_(name, "--help")
+    assert (done.status, done.err) == (0, "")
+    assert f"unmbox {name}" in done.out.partition("Examples:")[2]
+
+
+def test_help_names_every_field_of_a_layout() -> None:
+    text = unmbox_("convert", "--help").out
+    from unmbox.naming import Layout
+
+    fields = set(re.findall(r"\{(\w+)\}", text))
+    assert Layout("_".join(f"{{{field}}}" for field in sorted(fields))).fields == fields
+    with pytest.raises(unmbox.UsageError) as told:
+        Layout("{nothing}{hash}")
+    assert set(re.findall(r"\{(\w+)\}", str(told.value))) - {"nothing"} <= fields
+
+
+def test_help_is_quick(tmp_path: Path) -> None:
+    """Under 250 ms of the processor's time: what the clock says depends on who else is at work."""
+    # Compiled once, as an installed package is.
+    env = {**UNMEASURED, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert unmbox_("--help", env=env).status == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(5)) < 0.25
+
+
+def test_help_does_not_load_what_draws_the_bar() -> None:
+    script = """
+import sys, unmbox.cli as cli
+cli.main(["--help"])
+loaded = {"rich", "chardet", "sqlite3", "email"} & set(sys.modules)
+sys.exit(f"loaded: {loaded}" if loaded else 0)
+"""
+    assert in_process(script).status == 0
