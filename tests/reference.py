@@ -135,6 +135,7 @@ class Reference:
         self.data = data
         self.variant = variant
         self.lines = lines_of(data)
+        self.claimed: set[int] = set()  # messages whose Content-Length holds: their From_ lines
 
     def separates(self, at: int) -> bool:
         """The rule for a candidate at line `at`, from the lines around it alone."""
@@ -142,13 +143,13 @@ class Reference:
         if re.match(rb"From[ \t]+:", line.text):
             return False
         before_is_blank = at == 0 or not self.lines[at - 1].text.strip()
-        remain = len(self.lines) - at - 1
         following = at + 1
         if self.text(following).startswith(b">From "):
             following += 1
+        remain = len(self.lines) - following
         if is_dated(line.text):
             return before_is_blank or self.header_at(following) or remain <= 1
-        if not remain:
+        if at + 1 == len(self.lines):
             # Nothing but a From_ line, cut off: a mailbox all the same.
             return all(not one.text.strip() for one in self.lines[:at])
         if not self.header_at(following):
@@ -172,7 +173,7 @@ class Reference:
     def split(self) -> Split:
         """Do it."""
         result = Split()
-        starts: list[tuple[int, int]] = []  # line of the From_ line, line of the first body line
+        starts: list[tuple[int, int]] = []  # the line of the From_ line, and of the first body line
         at = 0
         while at < len(self.lines):
             if not (self.lines[at].text.startswith(b"From ") and self.separates(at)):
@@ -206,18 +207,19 @@ class Reference:
         if claimed is not None:
             inside = self.lines[body:claimed]
             rejected.extend(line.offset for line in inside if line.text.startswith(b"From "))
+            self.claimed.add(start)
             return body, claimed
         boundaries = {content_type(self.lines[start + 1 : at])[1]} - {None, b""}
         part_headers: list[Line] | None = None  # not None: between a boundary line and the empty line
         first_line = False
         attached_at: int | None = None
-        for at in range(body, len(self.lines)):
+        for at in range(start + 1, len(self.lines)):
             line = self.lines[at]
             delimiter = line.text.rstrip(b" \t")
-            if line.text.startswith(b"From "):
+            if line.text.startswith(b"From ") and at >= body:
                 if attached_at is not None and line.offset - attached_at >= MAX_SPAN:
                     attached_at = None
-                hidden = first_line or attached_at is not None or self.after_begin(at, body)
+                hidden = first_line or attached_at is not None or self.after_begin(at, start)
                 if not hidden and self.separates(at):
                     return body, at
                 rejected.append(line.offset)
@@ -227,7 +229,9 @@ class Reference:
             elif delimiter[:2] == b"--" and delimiter.endswith(b"--") and delimiter[2:-2] in boundaries:
                 part_headers, attached_at = None, None
             elif part_headers is not None and line.text:
-                part_headers.append(line)
+                # What is no field there is the part's text already.
+                real = is_header(line) or (is_fold(line) and part_headers)
+                part_headers = [*part_headers, line] if real else None
             elif part_headers is not None:
                 kind, boundary = content_type(part_headers)
                 boundaries |= {boundary} - {None, b""}
@@ -237,26 +241,31 @@ class Reference:
 
     def stray(self, start: int, at: int) -> bool:
         """Tell whether a From_ line stands in a header block that has not said yet whose it is."""
-        block = [line for line in self.lines[start + 1 : at] if not re.match(rb">?From ", line.text)]
+        block = [line for line in self.lines[start + 1 : at] if not re.match(rb">?From (?![ \t]*:)", line.text)]
         real = all(is_header(line) or is_fold(line) for line in block)
         return real and not any(name in TELLING for name, _ in fields_of(block))
 
-    def after_begin(self, at: int, body: int) -> bool:
+    def after_begin(self, at: int, start: int) -> bool:
         """Tell whether the last line with text is the mark that some mailers put before a message."""
-        for line in reversed(self.lines[body:at]):
+        for line in reversed(self.lines[start:at]):
             if line.text.strip():
                 return bool(re.fullmatch(rb"-----* *Begin Included Message *-----*", line.text.strip()))
         return False
 
-    def claimed_end(self, start: int, body: int) -> int | None:
-        """The line at which a Content-Length that holds true says that the message ends."""
-        if self.variant not in ("mboxcl", "mboxcl2"):
-            return None
+    def claim(self, start: int, body: int) -> int | None:
+        """The Content-Length, where there is one that may be believed."""
         claims = [value for name, value in fields_of(self.lines[start + 1 : body]) if name == b"content-length"]
         if len(claims) != 1 or not re.fullmatch(rb"\d+", claims[0].strip()) or int(claims[0]) > MAX_CLAIM:
             return None
+        return int(claims[0])
+
+    def claimed_end(self, start: int, body: int) -> int | None:
+        """The line at which a Content-Length that holds true says that the message ends."""
+        claim = self.claim(start, body)
+        if self.variant not in ("mboxcl", "mboxcl2") or claim is None:
+            return None
         begin = self.lines[body].offset if body < len(self.lines) else len(self.data)
-        end = begin + int(claims[0])
+        end = begin + claim
         if end == len(self.data):
             return len(self.lines)
         for at in range(body, len(self.lines)):
@@ -270,7 +279,8 @@ class Reference:
     def octets(self, start: int, body: int, following: int) -> bytes:
         """A message's octets: without From_ line, quoting, and the empty line before the next From_ line."""
         kept = self.lines[body:following]
-        if kept and not kept[-1].text and kept[-1].stored:
+        own = start in self.claimed and sum(len(line.stored) for line in kept) == self.claim(start, body)
+        if kept and not kept[-1].text and kept[-1].stored and not own:
             kept = kept[:-1]
         block = [one.stored for one in self.lines[start + 1 : min(body, following)]]
         return b"".join(block + [self.unquoted(line) for line in kept])

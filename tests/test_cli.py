@@ -444,8 +444,7 @@ def in_process(script: str, *arguments: str | Path, **more: Any) -> Done:
         capture_output=True,
         text=True,
         check=False,
-        env=PLAIN,
-        **more,
+        **{"env": PLAIN, **more},
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
@@ -789,4 +788,4 @@ cli.main(["--help"])
 loaded = {"rich", "chardet", "sqlite3", "email"} & set(sys.modules)
 sys.exit(f"loaded: {loaded}" if loaded else 0)
 """
-    assert in_process(script).status == 0
+    assert in_process(script, env=UNMEASURED) == (0, unmbox_("--help").out, "")

@@ -295,7 +295,7 @@ def test_memory_stays_flat(start: bytes, piece: bytes, variant: str) -> None:
 
 def test_many_from_lines_cost_no_memory() -> None:
     """Lines that say ``From `` without end are reported as they come."""
-    parser = Parser()
+    parser = Parser(variant="mboxrd")
     said = len(parser.feed(MAIL))
     for _ in range(20):
         now = len(parser.feed(b"From here\nand there\n" * 1000))
@@ -333,7 +333,7 @@ STEPS = {
     "base64": lambda n: MAIL + b"TWFueSBoYW5kcyBtYWtlIGxpZ2h0IHdvcmsu\n" * n,
     "prose": lambda n: MAIL + b"the quick brown fox jumps over the lazy dog\n" * n,
     "quotes": lambda n: MAIL + b">From here on, quoted text\n" * n,
-    "deep-quotes": lambda n: MAIL + b">" * 20 * n,
+    "deep-quotes": lambda n: MAIL + b">" * 100 * n,
     "from-lines": lambda n: MAIL + b"From here on\nprose\n" * n,
     "dated-lines": lambda n: MAIL + b"text\n" + (DATED + b"\nprose\n") * n,
     "messages": lambda n: MAIL * n,
@@ -475,7 +475,7 @@ def test_every_distance_between_lines_that_matter(filler: bytes, landmark: str) 
         expected = fill + given_back + fill + given_back + b"end"
         message = parse(data, (), "mboxrd").messages[0]
         assert message.body == expected
-        assert parse(data, [len(data) // 3, 40_000], "mboxrd").messages[0].body == expected
+        assert parse(data, sorted([len(data) // 3, 40_000]), "mboxrd").messages[0].body == expected
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])

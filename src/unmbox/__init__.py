@@ -1,10 +1,13 @@
 """unmbox: convert MBOX to EML as a stream, right to the octet, in flat memory."""
 
-from unmbox._convert import Progress, Report, convert
+from unmbox._block import Repair
+from unmbox._convert import convert
 from unmbox._head import Envelope
 from unmbox._messages import Message, messages
 from unmbox._parser import Parser
+from unmbox._report import Progress, Report
 from unmbox._writer import EmlWriter
+from unmbox.dedup import BodyDigest, DedupIndex, Verdict
 from unmbox.errors import BodyGoneError, DestinationError, SourceError, UnmboxError, UsageError
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 from unmbox.sinks import DirectorySink, Sink, Target
@@ -13,7 +16,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Body",
+    "BodyDigest",
     "BodyGoneError",
+    "DedupIndex",
     "DestinationError",
     "DirectorySink",
     "EmlWriter",
@@ -27,12 +32,14 @@ __all__ = [
     "Parser",
     "Progress",
     "Rejected",
+    "Repair",
     "Report",
     "Sink",
     "SourceError",
     "Target",
     "UnmboxError",
     "UsageError",
+    "Verdict",
     "__version__",
     "convert",
     "messages",

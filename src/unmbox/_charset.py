@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001  (letters of many scripts are the data here; look-alikes among them are meant)
 """Charset names, and the charset of octets that name none.
 
 `decode_8bit` weighs readings: what the octets would say in each charset, and how many bits that text costs
@@ -15,6 +14,7 @@ import re
 from collections.abc import Sequence
 from encodings.aliases import aliases
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 # What mail calls a charset where Python's own aliases do not lead to the codec that decodes it: other
@@ -22,8 +22,9 @@ from typing import Final
 _ALIASES: Final = {
     "latin_1": "cp1252", "ascii": "ascii", "iso8859_9": "cp1254", "tis_620": "cp874", "iso8859_11": "cp874",
     "cp874": "cp874", "iso8859_8_i": "iso8859_8", "iso8859_8_e": "iso8859_8",
-    "gb2312": "gb18030", "gbk": "gb18030", "euc_cn": "gb18030", "gb_2312_80": "gb18030", "gb_2312": "gb18030",
-    "gb2312_80": "gb18030", "csgb2312": "gb18030", "mac_chinesesimp": "gb18030", "hz_gb_2312": "hz", "hz": "hz",
+    "gb2312": "gb18030", "gbk": "gb18030", "euc_cn": "gb18030", "gb_2312_80": "gb18030",
+    "gb_2312": "gb18030", "gb2312_80": "gb18030", "csgb2312": "gb18030", "mac_chinesesimp": "gb18030",
+    "hz_gb_2312": "hz", "hz": "hz",
     "big5": "big5hkscs", "cp950": "big5hkscs", "cn_big5": "big5hkscs", "mac_chinesetrad": "big5hkscs",
     "shift_jis": "cp932", "sjis": "cp932", "ms932": "cp932", "mac_japanese": "cp932", "cp31j": "cp932",
     "eucjp_ms": "euc_jp", "cp51932": "euc_jp", "iso_2022_jp_ms": "iso2022_jp", "cp50220": "iso2022_jp",
@@ -35,7 +36,8 @@ _ALIASES: Final = {
     "unicode_1_1_utf_7": "utf_7", "iso_10646_ucs_2": "utf_16_be",
 }  # fmt: skip
 _NOT_TEXT: Final = {
-    "base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "tactis", "uu_codec", "zlib_codec",
+    "base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "tactis", "uu_codec",
+    "zlib_codec",
 }  # fmt: skip
 _CODECS: Final = (frozenset(aliases.values()) - _NOT_TEXT) | frozenset(_ALIASES.values())
 
@@ -252,7 +254,7 @@ def decode_8bit(
     priors = _priors(tuple(candidates[:8]), locale)
     weights = _weigh(raw[:1000], tuple(priors))
     from_body = _from_body(_sample(body), tuple(priors))
-    codec, _ = min(weights, key=lambda reading: weights[reading] + priors[reading] + from_body.get(reading, 0.0))
+    codec, _ = min(weights, key=lambda one: weights[one] + priors[one] + from_body.get(one, 0.0))
     text = raw.decode(codec, "unmbox-lossless")
     left_over = len(_NO_TEXT(text))
     if not left_over:
@@ -341,7 +343,7 @@ def _bits(text: str, language: str) -> float:
         elif word[1:].islower():
             bits += 1.0
         elif word.lower() != word:
-            rises = sum([left.islower() and right.isupper() for left, right in zip(word, word[1:])])
+            rises = sum([left.islower() and right.isupper() for left, right in pairwise(word)])
             bits += _MIXED_CASE * (rises or 0.5)
     if words and words[0].islower():
         bits += 1.5
@@ -403,14 +405,15 @@ def _iso_2022_jp(raw: bytes) -> str | None:
     """
     if not raw.isascii() or _ESCAPES.search(raw) is None:
         return None
+    text: str | None
     try:
         return raw.decode("iso2022_jp_ext")
     except UnicodeError:
         pass
     first, *rest = _ESCAPES.split(raw)
     texts = [first.decode("ascii")]
-    for escape, run in zip(rest[::2], rest[1::2]):
-        text: str | None = run.decode("ascii")
+    for escape, run in zip(rest[::2], rest[1::2], strict=True):
+        text = run.decode("ascii")
         if escape in (b"$@", b"$B"):
             text = decode_strictly(run.translate(_TO_HIGH), "euc_jp")
         elif escape == b"(I":
@@ -430,11 +433,11 @@ def _lossless(error: UnicodeError) -> tuple[str, int]:
             row, cell = pair[0] - 0xA1, pair[1] - 0xA1
             lead = row // 2 + (0x81 if row < 62 else 0xC1)
             trail = cell + 0x9F if row % 2 else cell + (0x40 if cell < 63 else 0x41)
-            text = decode_strictly(bytes([lead, trail]), "cp932")
-            if text is not None:
-                return text, error.start + 2
+            char = decode_strictly(bytes([lead, trail]), "cp932")
+            if char is not None:
+                return char, error.start + 2
     text, position = _surrogates(error)
-    return str(text), position
+    return text if isinstance(text, str) else text.decode("ascii"), position
 
 
 _surrogates = codecs.lookup_error("surrogateescape")

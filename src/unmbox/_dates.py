@@ -35,7 +35,7 @@ _ZONE_NAMES: Final = {
     "HKT": 8, "SGT": 8, "PHT": 8, "AWST": 8, "JST": 9, "KST": 9,
     "ACST": 9.5, "ACDT": 10.5, "AEST": 10, "AEDT": 11, "NZST": 12, "NZT": 12, "NZDT": 13,
 }  # fmt: skip
-_NAMED: Final = {name: timezone(timedelta(hours=hours)) if hours else _UTC for name, hours in _ZONE_NAMES.items()}
+_NAMED: Final = {name: timezone(timedelta(hours=hours)) for name, hours in _ZONE_NAMES.items()}
 # A look-up costs a third of an `int()`, and these are done for each message.
 _TWO: Final = {f"{n:02}": n for n in range(100)} | {str(n): n for n in range(10)}
 _YEARS: Final = {str(n): n for n in range(1900, 2100)}
@@ -47,6 +47,7 @@ _TIME12 = _TIME + r"(?:\s?(?P<half>[ap])\.?m\b\.?)?"
 _MONTH = r"(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DAY = r"(?P<day>[0-9]{1,2})"
 _YEAR = r"(?P<year>[0-9]{4}|[0-9]{2})(?![0-9:])"
+_ANY_YEAR = r"(?P<year>[0-9]{2,4})(?![0-9:])"
 _DOW = r"(?:mon|tue|wed|thu|fri|sat|sun)"
 _ZONE = r"(?:[+-][0-9]{4}|[a-z]{1,6}(?:[+-][0-9]{1,4})?)"
 _ISO = r"(?P<year>[0-9]{4})[-/](?P<month>[0-9]{1,2})[-/]" + _DAY + r"(?:t|\s+)" + _TIME
@@ -65,7 +66,7 @@ _COMMON = re.compile(
 _FIELD_FORMS = tuple(
     re.compile(pattern + r"(?P<rest>.*)", _FLAGS | re.DOTALL).match
     for pattern in (
-        rf"(?:[^\s,]{{1,20}},?\s)?\s?{_DAY}[ -]\s?{_MONTH},?[ -](?P<year>[0-9]{{2,4}})(?![0-9:]),?\s(?:at\s)?{_TIME12}",
+        rf"(?:[^\s,]{{1,20}}(?:,\s?|\s))?{_DAY}[ -]\s?{_MONTH},?[ -]{_ANY_YEAR},?\s(?:at\s)?{_TIME12}",
         _ASCTIME,
         rf"(?:{_DOW}[a-z]*\.?,?\s)?{_MONTH}\s{_DAY}(?:st|nd|rd|th)?,?\s{_YEAR},?\s(?:at\s)?{_TIME12}",
         _ISO,
@@ -125,8 +126,8 @@ def parse_envelope(line: bytes) -> tuple[str, datetime | None]:
     (``user at host``); octets beyond ASCII are read as UTF-8, else kept as surrogates. Without a date
     the whole rest is the sender. A UUCP ``remote from`` tail is dropped. Never raises.
     """
-    line = line[:_LIMIT].rstrip()
     start = 5 if line.startswith(b"From ") else 0
+    line = line[:_LIMIT].rstrip()
     # 25 and 31 octets: a blank, then asctime's form without and with the zone before the year.
     for at in (len(line) - 25, len(line) - 31):
         match = _PLAIN(line, at) if at >= start - 1 else None
@@ -162,11 +163,10 @@ def parse_asctime(text: str | bytes) -> datetime | None:
 def _value(match: re.Match[str]) -> datetime | None:
     part = match.groupdict()
     # RFC 5322 §4.3: two digits below 50 are of this century, three digits count from 1900.
-    year = int(part["year"])
-    if year < 50:
-        year += 2000
-    elif year < 1000:
-        year += 1900
+    digits = part["year"]
+    year = int(digits)
+    if len(digits) < 4:
+        year += 2000 if len(digits) == 2 and year < 50 else 1900
     # RFC 5322 §3.3 knows no year before 1900; 9999 may overflow when brought to another zone.
     if not 1900 <= year < 9999:
         return None

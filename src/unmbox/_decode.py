@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from ._charset import codec_name, decode_8bit, decode_strictly
 
+# A fold of a field's value: its line end and one blank become one space.
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
 # The opening of an encoded-word (RFC 2047 §2). Its end is looked for separately: it may be missing, and
 # the text may hold what the grammar forbids (spaces, question marks).
@@ -24,14 +25,19 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]+")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 _LEADING_BASE64 = re.compile(rb"[A-Za-z0-9+/=]*")
 _LEADING_Q = re.compile(rb"[^\s?]*")
+_SURROGATE = re.compile("[\udc80-\udcff]")
+_HIGH = re.compile(rb"[\x80-\xff]")
 _LINE_END = re.compile(r"\r\n?|\n")
-# Guesses of a charset cost 0.1 ms; a field that needs more than these is hostile.
+# Guesses of a charset cost up to 1 ms; a field that needs more than these is hostile.
 _GUESSES: Final = 50
-# Single-octet charsets in whose languages no text is valid UTF-8 by chance.
+_CANDIDATES: Final = 8
+# Single-octet charsets in whose languages no text is valid UTF-8 by chance: a wrong label shows.
 _NEVER_UTF8: Final = frozenset(
-    {"us-ascii", "latin_1", "iso8859_2", "iso8859_9", "iso8859_15", "cp1250", "cp1251", "cp1252", "cp1254", "koi8_r"}
+    {"iso8859_2", "iso8859_15", "cp1250", "cp1251", "cp1252", "cp1254", "koi8_r", "koi8_u"}
 )
 _NEEDS_QUOTES = re.compile(r'[()<>\[\]:;@\\,"]')
+_QUOTED_SPECIALS = re.compile(r'["\\]')
+_COMMENT_SPECIALS = re.compile(r"[()\\]")
 _STRUCTURE = re.compile(r'\\.|["()<>]', re.DOTALL)
 
 _PARAMETER = re.compile(
@@ -39,16 +45,16 @@ _PARAMETER = re.compile(
 )
 _ESCAPED = re.compile(rb'\\(["\\])')
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
-_COMMENT_AT_END = re.compile(rb"\s+\([^()]*\)\s*\Z")
 
 
 class _Word(NamedTuple):
-    """An encoded-word: its charset, ``b"B"`` or ``b"Q"``, its text, and all of it as it stood."""
+    """An encoded-word: its charset, ``b"B"`` or ``b"Q"``, its text, all of it as it stood, what it says."""
 
     charset: str
     encoding: bytes
     text: bytes
     source: bytes
+    octets: bytes = b""
 
 
 class _Piece(NamedTuple):
@@ -77,20 +83,19 @@ def decode_addresses(raw: bytes, candidates: Sequence[str] = ()) -> str:
     if _is_plain(raw):
         return raw.decode("ascii").strip()
     shown: list[str] = []
-    # What is open around a piece: nothing, `"`, `<`, or one `(` for each level of comment.
-    within = ""
+    # What is open around a piece: nothing, `"`, `<` or `(`, and how deep the comment is.
+    within, depth = "", 0
     for text, source in _pieces(raw, candidates):
         if not source:
             shown.append(text)
-            within = _context(text, within)
+            within, depth = _context(text, within, depth)
         elif within == "<":
             shown.append(source)
-        elif within == '"':
-            shown.append(re.sub(r'(["\\])', r"\\\1", text))
-        elif within:
-            shown.append(re.sub(r"([()\\])", r"\\\1", text))
-        elif _NEEDS_QUOTES.search(text):
-            shown.append('"' + re.sub(r'(["\\])', r"\\\1", text) + '"')
+        elif within == "(":
+            shown.append(_COMMENT_SPECIALS.sub(r"\\\g<0>", text))
+        elif within or _NEEDS_QUOTES.search(text):
+            text = _QUOTED_SPECIALS.sub(r"\\\g<0>", text)
+            shown.append(text if within else f'"{text}"')
         else:
             shown.append(text)
     return "".join(shown).strip()
@@ -113,7 +118,7 @@ def parameter(raw: bytes, name: str, candidates: Sequence[str] = ()) -> str | No
         if number or extended:
             parts.setdefault(int(number or 0), (value, bool(extended)))
         elif plain is None:
-            plain = value if quoted or wanted in (b"name", b"filename") else _COMMENT_AT_END.sub(b"", value)
+            plain = value if quoted or wanted in (b"name", b"filename") else _without_comment(value)
     if 0 in parts:
         return _extended(parts, candidates)
     return None if plain is None else decode_text(plain, candidates)
@@ -136,12 +141,18 @@ def _extended(parts: dict[int, tuple[bytes, bool]], candidates: Sequence[str]) -
     return _Field(candidates).text(b"".join(octets), charset)
 
 
+def _without_comment(value: bytes) -> bytes:
+    """Drop the comment of ``us-ascii (Plain text)``."""
+    start = value.rfind(b"(") if value.endswith(b")") else 0
+    return value[:start].rstrip() if start > 0 and value[start - 1 : start].isspace() else value
+
+
 def _is_plain(raw: bytes) -> bool:
     """Say whether `raw` is what it shows: ASCII, one line, no encoded-word, no ISO 2022 escape."""
     return raw.isascii() and b"=?" not in raw and b"\n" not in raw and b"\r" not in raw and b"\x1b" not in raw
 
 
-def _context(text: str, within: str) -> str:
+def _context(text: str, within: str, depth: int) -> tuple[str, int]:
     """Follow quotes, comments and angle brackets through `text`."""
     for mark in _STRUCTURE.findall(text):
         if within == '"':
@@ -149,12 +160,13 @@ def _context(text: str, within: str) -> str:
         elif within == "<":
             within = "" if mark == ">" else within
         elif mark == "(":
-            within += mark
+            within, depth = "(", depth + 1
         elif within:
-            within = within[:-1] if mark == ")" else within
-        elif mark in '"<':
+            depth -= mark == ")"
+            within = "(" if depth else ""
+        elif mark in ('"', "<"):
             within = mark
-    return within
+    return within, depth
 
 
 def _pieces(raw: bytes, candidates: Sequence[str]) -> list[_Piece]:
@@ -201,67 +213,70 @@ class _Field:
     """What is known while one value is decoded: charsets to try, and how many guesses are left."""
 
     def __init__(self, candidates: Sequence[str]) -> None:
-        self._candidates = list(candidates)
+        self._candidates = list(candidates[:_CANDIDATES])
         self._guesses = _GUESSES
 
     def decoded(self, tokens: Iterator[bytes | _Word]) -> Iterator[bytes | _Piece]:
         """Decode the encoded-words, dropping the white space between them (RFC 2047 §6.2).
 
-        Ordinary text comes back as a piece when it is ASCII and as octets when not.
+        Ordinary text comes back as a piece where it is ASCII, else as octets.
         """
         words: list[_Word] = []
-        blank: bytes | None = None
+        blank: bytes = b""
         for token in tokens:
-            if isinstance(token, _Word):
-                if words and codec_name(words[0].charset) != codec_name(token.charset):
+            if isinstance(token, _Word) and (octets := _octets(token)) is not None:
+                if words and _differ(words[0].charset, token.charset):
                     yield self._joined(words)
                     words = []
-                words.append(token)
-                blank = None
-            elif words and token.isspace():
+                words.append(token._replace(octets=octets))
+                blank = b""
+            elif words and isinstance(token, bytes) and token.isspace():
                 blank = token
             else:
                 if words:
                     yield self._joined(words)
                     words = []
-                yield _Piece(token.decode("ascii"), "") if token.isascii() and b"\x1b" not in token else token
+                text = blank + (token if isinstance(token, bytes) else token.source)
+                blank = b""
+                yield _Piece(text.decode("ascii"), "") if text.isascii() and b"\x1b" not in text else text
         if words:
             yield self._joined(words)
-        if blank:
-            yield _Piece(blank.decode("ascii"), "")
 
     def _joined(self, words: list[_Word]) -> _Piece:
         """Decode adjacent encoded-words of one charset: a character may begin in one and end in the next."""
-        source = b" ".join([word.source for word in words]).decode("ascii", "surrogateescape")
-        charset = words[0].charset
-        known = charset.partition("*")[0]
-        if known not in self._candidates and codec_name(known) and len(self._candidates) < 20:
-            self._candidates.append(known)
-        octets = [_octets(word) for word in words]
-        if None in octets:
-            texts = [word.source.decode("ascii", "surrogateescape") if part is None else self.text(part, charset)
-                     for word, part in zip(words, octets)]
-            return _Piece("".join(texts), source)
-        return _Piece(_LINE_END.sub(" ", self.text(b"".join(octets), charset)), source)
+        source = b" ".join([word.source for word in words]).decode("utf-8", "surrogateescape")
+        charset = words[0].charset.partition("*")[0]  # RFC 2231 §5 puts a language after an asterisk
+        if len(self._candidates) < _CANDIDATES and charset not in self._candidates:
+            self._candidates.append(charset)
+        octets = [word.octets for word in words]
+        whole = b"".join(octets)
+        codec = codec_name(charset)
+        if codec is not None and len(words) > 1 and decode_strictly(whole, codec) is None:
+            # Each may be whole in itself (ISO 2022), or base64 was cut at any place.
+            for parts in (octets, [_rejoined(words)]):
+                texts = [decode_strictly(part, codec) for part in parts]
+                if None not in texts:
+                    return _Piece(_LINE_END.sub(" ", "".join(filter(None, texts))), source)
+        return _Piece(_LINE_END.sub(" ", self.text(whole, charset)), source)
 
     def text(self, octets: bytes, charset: str) -> str:
         """Decode octets that were declared to be `charset`, which may be wrong or unknown."""
-        codec = codec_name(charset.partition("*")[0])  # RFC 2231 §5 puts a language after an asterisk
-        if codec is not None:
-            text = decode_strictly(octets, codec)
-            if text is not None and (codec not in _NEVER_UTF8 or octets.isascii()):
-                return text
-            utf8 = decode_strictly(octets, "utf_8")
-            if utf8 is not None or text is not None:
-                return utf8 if utf8 is not None else text or ""
-            # Cut in mid-character, or a few octets damaged: the declaration still says the most.
-            try:
-                damaged = octets.decode(codec, "surrogateescape")
-            except (UnicodeError, LookupError):
-                pass
-            else:
-                if 8 * sum("\udc80" <= char <= "\udcff" for char in damaged) <= sum(octet > 127 for octet in octets):
-                    return damaged
+        codec = codec_name(charset)
+        if codec is None:
+            return self.raw([octets])[0]
+        text = decode_strictly(octets, codec)
+        if text is not None and (codec not in _NEVER_UTF8 or octets.isascii()):
+            return text
+        utf8 = decode_strictly(octets, "utf_8")
+        if utf8 is not None or text is not None:
+            return utf8 if utf8 is not None else text or ""
+        # Cut in mid-character, or a few octets damaged: the declaration still says the most.
+        try:
+            damaged = octets.decode(codec, "surrogateescape")
+        except (UnicodeError, LookupError):
+            damaged = octets.decode("ascii", "surrogateescape")
+        if 8 * len(_SURROGATE.findall(damaged)) <= len(_HIGH.findall(octets)):
+            return damaged
         return self.raw([octets])[0]
 
     def raw(self, parts: list[bytes]) -> list[str]:
@@ -274,6 +289,10 @@ class _Field:
             if len(texts) == len(parts):
                 return texts
         return [part.decode("utf-8", "surrogateescape") for part in parts]
+
+
+def _differ(one: str, other: str) -> bool:
+    return one != other and codec_name(one) != codec_name(other)
 
 
 def _octets(word: _Word) -> bytes | None:
@@ -290,9 +309,14 @@ def _octets(word: _Word) -> bytes | None:
     return b"".join([_unbase64(run) for run in _BASE64.findall(text)])
 
 
+def _rejoined(words: list[_Word]) -> bytes:
+    """Decode encoded-words as one text, whose base64 was not cut at multiples of four."""
+    text = b"".join([word.text for word in words])
+    return _octets(words[0]._replace(text=text)) or b""
+
+
 def _unbase64(run: bytes) -> bytes:
     """Decode one run of base64 without its padding, which may have been missing or wrong."""
-    spare = len(run) % 4
-    if spare == 1:
+    if len(run) % 4 == 1:
         run = run[:-1]  # six bits are no octet: the text was cut off here
     return binascii.a2b_base64(run + b"=" * (-len(run) % 4))

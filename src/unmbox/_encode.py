@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from unmbox._charset import codec_name
 from unmbox._decode import decode_text
 from unmbox._fields import MAX_LINE
 
@@ -25,7 +26,7 @@ _PAYLOAD: Final = 75 - len("=?unknown-8bit?Q??=")
 _WHITE_SPACE = re.compile(r"([ \t]+)")
 # Spaces inside are against RFC 2047, and in real mail; a fold there would tear the word in two.
 _ENCODED_WORD = re.compile(r"(=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=)")
-_LEXEMES = re.compile(r'\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t]+|\\')
+_LEXEMES = re.compile(r'=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t]+|\\')
 # A semicolon, or text without: a backslash takes the octet after it along.
 _PARAMETER_LEXEMES = re.compile(r'\\.|[";]|[^\\";]+|\\')
 _PARAMETER = re.compile(
@@ -124,8 +125,6 @@ def _units(text: str) -> list[_Unit]:
         else:
             units.append(_Unit(space, piece, piece, needs_encoding(piece)))
             space = ""
-    if any(unit.encode and "=?" in unit.written for unit in units):
-        _decode_long(units)
     return units
 
 
@@ -148,7 +147,7 @@ def _pieces(text: str) -> Iterator[str]:
         yield "".join(word)
 
 
-def _decode_long(units: list[_Unit]) -> None:
+def _decode_broken(units: list[_Unit]) -> None:
     """Let encoded-words that must be written anew say their text, together with their like beside them."""
     run: list[_Unit] = []
     for unit in [*units, _Unit("", "", "", encode=False)]:
@@ -156,13 +155,22 @@ def _decode_long(units: list[_Unit]) -> None:
             run.append(unit)
             continue
         if any(each.encode for each in run):
-            whole = "".join([each.space + each.written for each in run[1:]])
-            text = decode_text((run[0].written + whole).encode("utf-8", "surrogateescape"))
-            run[0].text, run[0].encode = text, True
+            whole = run[0].written + "".join([each.space + each.written for each in run[1:]])
+            run[0].text, run[0].encode = decode_text(_as_declared(whole)), True
             for each in run[1:]:
                 each.space = each.written = each.text = ""
                 each.encode = True
         run = []
+
+
+def _as_declared(text: str) -> bytes:
+    """Return text as octets, those beyond ASCII in the charset that its first encoded-word declares."""
+    declared = _ENCODED_WORD.search(text)
+    codec = codec_name(declared[1].split("?")[1].partition("*")[0]) if declared else None
+    try:
+        return text.encode(codec or "utf-8")
+    except UnicodeError:
+        return text.encode("utf-8", "surrogateescape")
 
 
 def _joined(units: list[_Unit]) -> str:
@@ -170,6 +178,8 @@ def _joined(units: list[_Unit]) -> str:
 
     RFC 2047 §6.2: a reader drops white space between encoded-words, so what shall be seen goes inside one.
     """
+    if any(unit.encode and "=?" in unit.written for unit in units):
+        _decode_broken(units)
     out: list[str] = []
     run: list[str] = []
     before: _Unit | None = None
@@ -291,7 +301,11 @@ def _kind(word: list[str]) -> str:
 def _comment(written: str) -> str:
     if not needs_encoding(written):
         return written
-    return "".join([part if part in "()" else encode_text(part) for part in re.split(r"([()])", written)])
+    parts: list[str] = []
+    for part in re.split(r"([()])", written):
+        words = part.rstrip(" \t")
+        parts += encode_text(words), part[len(words) :]
+    return "".join(parts)
 
 
 def _ascii_address(written: str) -> str:

@@ -14,8 +14,9 @@ from unmbox._fields import MAX_LINE
 _MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 # RFC 5322 §3.3 as nearly all mail spells it, with no day or hour that does not exist.
 _DATE = (
-    rb": (?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?(?:(?:0?[1-9]|1[0-9]|2[0-8]) " + _MONTH + rb"|(?:29|30) (?!F)" + _MONTH
-    + rb"|31 (?:Jan|Mar|May|Jul|Aug|Oct|Dec)) (?:19|20)[0-9][0-9]"
+    rb": (?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?"
+    rb"(?:(?:0?[1-9]|1[0-9]|2[0-8]) " + _MONTH + rb"|(?:29|30) (?!F)" + _MONTH +
+    rb"|31 (?:Jan|Mar|May|Jul|Aug|Oct|Dec)) (?:19|20)[0-9][0-9]"
     rb" (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] [+-][0-9][0-9][0-5][0-9](?: \([A-Z]+\))?\n(?![ \t])"
 )  # fmt: skip
 # The names that are counted, each in its healthy form; in any other form they come with their colon. An
@@ -35,11 +36,17 @@ _ALLOWED: Final = _REQUIRED | {b"to", b"cc", b"subject", b"sender", b"reply-to"}
 def is_healthy(block: bytes) -> bool:
     """Whether a closed header block, its lines ended with LF and free of other CRs, needs no repair.
 
-    That is: 7-bit, no NUL, no line over 998 octets, sound fields only; one From with a value, one Date
+    That is: 7-bit, no NUL or ESC, no line over 998 octets, sound fields only; one From with a value, one Date
     that is one, one Message-ID in brackets; at most one To, Cc, Subject, Sender, Reply-To; nothing that only
     a mailbox needs. False says "perhaps".
     """
-    if not block.isascii() or 0 in block or not block.endswith(b"\n\n") or block[0] in b" \t":
+    if (
+        not block.isascii()
+        or 0 in block
+        or 0x1B in block
+        or not block.endswith(b"\n\n")
+        or block[0] in b" \t"
+    ):
         return False
     end = len(block) - 1
     at = 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from unmbox._convert import Progress
+from unmbox._report import Progress
 from unmbox._head import MessageHead
 from unmbox._parser import Parser
 from unmbox.errors import UsageError

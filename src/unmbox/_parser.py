@@ -43,6 +43,7 @@ LOOK_BEHIND = 1 << 12
 
 # What the octets and the open message say beyond `_fromline` and `_mime`.
 BY_LENGTH = "Content-Length"
+RESUMED = "known before"
 IN_HEADER_BLOCK = "inside-header-block"
 IN_CLAIM = "inside-content-length"
 HEAD_TOO_LONG = "head-too-long"
@@ -65,25 +66,28 @@ class Parser:
     quoting), or ``"auto"``: decided from the first 1 MiB. Content-Length counts in the last two only when
     named, and only where the octets agree with it.
 
+    `offset` and `newline` are for going on in the middle of a source: the first octet fed stands at `offset`
+    and begins a From_ line that is known to separate; `variant` and `newline` are as they were settled.
+
     Nothing but `UsageError` (an unknown variant, `feed` after `close`) is raised, whatever the octets.
     Held back are at most 1 MiB of a header block or of a claimed body, else 64 KiB and the last chunk.
     """
 
-    def __init__(self, *, variant: str = "auto") -> None:
+    def __init__(self, *, variant: str = "auto", newline: bytes = b"\n", offset: int | None = None) -> None:
         if variant not in VARIANTS:
             raise UsageError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
         self._variant = variant
         self._by_length = variant in {"mboxcl", "mboxcl2"}
-        self._swapped = False
+        self._swapped = newline == b"\r"
         self._closed = False
-        self._state: Callable[[bool], bool] = self._start
+        self._state: Callable[[bool], bool] = self._start if offset is None else self._resume
         self._events: list[Event] = []
 
         self._pending: list[bytes] = []
         self._pending_size = 0
         self._needed = 0
         self._data = b""
-        self._base = 0  # the source's offset of _data[0]
+        self._base = offset or 0  # the source's offset of _data[0]
         self._behind = b""  # the octets before that
         self._out = 0
         self._scan = 0
@@ -180,6 +184,13 @@ class Parser:
         self._scan = len(_BOM) if data.startswith(_BOM) else 0
         if data.startswith(b"From ", self._scan):
             self._state = self._read_first
+        return True
+
+    def _resume(self, at_eof: bool) -> bool:
+        line_end = find_line_end(self._data, 0, at_eof)
+        if line_end is None:
+            return False
+        self._open(0, line_end, RESUMED)
         return True
 
     def _read_first(self, at_eof: bool) -> bool:

@@ -36,6 +36,7 @@ _STATE_LABELS = {
     "Draft": ("draft", True),
     "Drafts": ("draft", True),
 }
+_BEFORE_NEWLINE = ("id", "uri", "size", "scheme", "variant", "junk", "mtime", "digest")
 _surrogates = re.compile("[\ud800-\udfff]")
 _is_thread = re.compile(rb"[0-9]{1,20}").fullmatch
 
@@ -106,9 +107,10 @@ class Quarantined(NamedTuple):
 class SourceState:
     """A source as the manifest knows it. Whoever reads it moves it on; `Manifest.commit` writes it down.
 
-    `offset` is where reading goes on: all octets before belong to `junk` or to committed rows. `variant`
-    and `newline` are what the parser settled on. A source without `digest` has no identity: it is read
-    again from its beginning, and `Manifest.match_row` sees to it that it is the same.
+    `offset` is where reading goes on: all octets before belong to `junk` or to committed rows, `messages`
+    of them (`Manifest.commit` counts). `variant` and `newline` are what the parser settled on. A source
+    without `digest` has no identity: it is read again from its beginning, and `Manifest.match_row` sees to
+    it that it is the same.
     """
 
     id: int
@@ -121,21 +123,24 @@ class SourceState:
     digest: str | None = None
     newline: bytes | None = None
     offset: int = 0
+    messages: int = 0
     candidates: int = 0
     done: bool = False
 
     def values(self) -> tuple[Any, ...]:
         """The row of `source`, in the order of its columns."""
         newline = None if self.newline is None else "cr" if self.newline == b"\r" else "lf"
-        told = (self.id, self.uri, self.size, self.scheme, self.variant, self.junk, self.mtime, self.digest)
-        return (*told, newline, self.offset, self.candidates, int(self.done))
+        counts = (self.offset, self.messages, self.candidates, int(self.done))
+        return (*(getattr(self, name) for name in _BEFORE_NEWLINE), newline, *counts)
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> SourceState:
         """The state that a row of `source` holds."""
-        newline = {None: None, "lf": b"\n", "cr": b"\r"}[values[8]]
-        offset, candidates, done = values[9:]
-        return cls(*values[:8], newline, offset, candidates, bool(done))
+        *before, newline, offset, messages, candidates, done = values
+        state = cls(**dict(zip(_BEFORE_NEWLINE, before, strict=True)))
+        state.newline = {None: None, "lf": b"\n", "cr": b"\r"}[newline]
+        state.offset, state.messages, state.candidates, state.done = offset, messages, candidates, bool(done)
+        return state
 
     def untouched(self) -> SourceState:
         """The state in which it was before its first octet was read."""

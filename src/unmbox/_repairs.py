@@ -11,22 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final
 
 from unmbox import _encode, _made
-from unmbox._fields import MAX_LINE, MAX_NAME, Field, join_fields, split_block, split_fields
-from unmbox._raw8 import Raw8Bit
-from unmbox._signatures import DAMAGE, Signatures
-
-LINE: Final = b"X-Unmbox-Line"
-ORIGINAL: Final = b"X-Unmbox-Original-"
-DUPLICATE: Final = b"X-Unmbox-Duplicate-"
+from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
+from unmbox._fields import MAX_LINE, Field
+from unmbox._signatures import DAMAGE
 
 _STRAY = re.compile(rb">?From (?![ \t]*:)").match
 _NOT_A_NAME = re.compile(rb"[^\s:]*:").match
+_IN_BRACKETS = re.compile(rb"<[ \t]*[^<> \t]").search
 _BARE_ID = re.compile(rb"<?([!-;=?-~]+)>?").fullmatch
-_IN_BRACKETS = re.compile(rb"<[^<>]*[^<> \t][^<>]*>").search
 _BOOKKEEPING = re.compile(
     rb"content-length|status|x-status|x-keywords|x-uid|x-imap|x-imapbase|x-mozilla-.*", re.DOTALL
 ).fullmatch
@@ -37,28 +32,9 @@ _ADDRESSES: Final = frozenset(
     b" resent-from resent-to resent-cc resent-bcc resent-sender resent-reply-to".split()
 )
 _PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
-# Fields whose grammar has no place for an encoded-word.
-_STRUCTURED: Final = frozenset(
-    b"received message-id in-reply-to references date resent-date resent-message-id mime-version content-id"
-    b" content-transfer-encoding content-location dkim-signature domainkey-signature x-google-dkim-signature"
-    b" arc-seal arc-message-signature arc-authentication-results authentication-results received-spf"
-    b" list-archive list-help list-owner list-post list-subscribe list-unsubscribe".split()
-)
+_ORIGINAL_DATE: Final = ORIGINAL.lower() + b"date"
 
-
-class Repair(NamedTuple):
-    """One repair of a message, or one that was left alone.
-
-    `code` names the rule, `field` the field (as spelled; "" where it is the block as a whole). `applied` is
-    False where the message stays as it was: `signature_impact` then says which signature the repair would
-    have broken, or is "" where the damage is only listed. Where it was applied all the same,
-    `signature_impact` says what it broke.
-    """
-
-    code: str
-    field: str
-    applied: bool
-    signature_impact: str
+_Apply = Callable[[Block], None]
 
 
 @dataclass(frozen=True)
@@ -68,77 +44,317 @@ class Rule:
     code: str
     clause: str
     signatures: str
-    apply: Callable[[Block], None]
+    apply: _Apply
 
 
-class Block:
-    """A header block under repair.
+_RULES: list[Rule] = []
 
-    `block` holds its octets as stored (lone CRs are no line ends), `from_line` the From_ line. A repair that
-    would break a signature is left out and listed so, unless `repair_signed`.
+
+def repair(block: Block, body: bytes = b"", locale: str | None = None) -> bytes:
+    """Apply every rule and return the block, LF line ends, closed by its empty line.
+
+    `body` and `locale` are as for `Block.settle`. `block.repairs` then lists what was done or left out,
+    `block.rest` holds octets that belong to the body.
     """
+    block.settle(body, locale)
+    for rule in _RULES:
+        rule.apply(block)
+    return block.octets()
 
-    def __init__(self, block: bytes, from_line: bytes, *, repair_signed: bool = False) -> None:
-        self.header, self.closed, self.rest, self.stripped = split_block(block)
-        self.from_line = from_line
-        self.fields = split_fields(self.header)
-        self.added: list[Field] = []
-        self.repairs: list[Repair] = []
-        self.signatures = Signatures(self.fields)
-        self.raw8 = Raw8Bit()
-        self._repair_signed = repair_signed
 
-    @property
-    def needs_body(self) -> bool:
-        """Whether the body's text would help to tell the charset of raw octets in the block."""
-        return not self.header.isascii() and any(
-            field.key not in _STRUCTURED and Raw8Bit.is_unclear(field.value) for field in self.fields
+def _rule(code: str, clause: str, signatures: str) -> Callable[[_Apply], _Apply]:
+    def enter(apply: _Apply) -> _Apply:
+        _RULES.append(Rule(code, clause, signatures, apply))
+        return apply
+
+    return enter
+
+
+# Effects on signatures that several rules share.
+_CHANGES: Final = "Breaks a signature that covers the field."
+_UNFOLDS: Final = "Breaks a signature that covers the field under `simple`; none under `relaxed`."
+_REMOVES: Final = "Breaks a signature that covers this very one (they cover the lowest ones first)."
+_ADDS: Final = "Breaks a signature that names the field although it was missing."
+_UNSIGNED: Final = "None: no signature covers what is no field."
+
+
+@_rule(
+    "exporter-damage",
+    "RFC 3629; none allows it",
+    "None: listed only. A signature that covers the field is lost already.",
+)
+def _exporter_damage(block: Block) -> None:
+    """U+FFFD stands where another program could not read the original octets. They are gone."""
+    for field in block.fields if DAMAGE in block.header else ():
+        if DAMAGE in field.raw:
+            block.leave("exporter-damage", field.name or LINE)
+
+
+@_rule("missing-end", "RFC 5322 §2.1", "None.")
+def _missing_end(block: Block) -> None:
+    """The empty line that ends a header block is added: before the text that follows the last field."""
+    if block.closed:
+        return
+    fields = block.fields
+    end = len(fields)
+    while end and not Field(fields[end - 1].raw.replace(b"\0", b"")).key:
+        end -= 1
+    if end < len(fields):
+        block.rest = b"\n".join([field.raw for field in fields[end:]]) + (b"\n" if block.ended else b"")
+        block.fields = fields[:end]
+    block.decide("missing-end", b"")
+
+
+@_rule("nul", "RFC 5322 §4: NUL is not generated", _CHANGES)
+def _nul(block: Block) -> None:
+    """NUL octets are taken out."""
+    _without(block, "nul", b"\0", b"")
+
+
+@_rule("bare-cr", "RFC 5322 §2.2", _CHANGES + " CRs before a line end are none of the field's.")
+def _bare_cr(block: Block) -> None:
+    """A CR inside a line becomes a space; more than one CR before a line end becomes one line end."""
+    if block.stripped:
+        block.decide("bare-cr", b"")
+    _without(block, "bare-cr", b"\r", b" ")
+
+
+def _without(block: Block, code: str, octet: bytes, instead: bytes) -> None:
+    if octet not in block.header:
+        return
+    kept: list[Field] = []
+    for field in block.fields:
+        if octet in field.raw:
+            raw = field.raw.replace(octet, instead)
+            if field.raw[0] not in b" \t":
+                raw = raw.lstrip(b" \t\n")  # it must not become the fold of the field above
+            if block.decide(code, field.name or LINE, block.signatures.rewriting(field, raw)):
+                if not raw.strip(b" \t\n"):
+                    continue
+                field.put(raw)
+        kept.append(field)
+    block.fields = kept
+
+
+@_rule("stray-from-line", "RFC 4155 §2; RFC 5322 §2.2", _UNSIGNED)
+def _stray_from_line(block: Block) -> None:
+    """A `From ` or `>From ` line among the fields becomes an X-Unmbox-Line field."""
+    for field in block.fields:
+        if not field.key and _STRAY(field.raw):
+            block.rewrite("stray-from-line", field, LINE + b": " + field.raw)
+
+
+@_rule("illegal-name", "RFC 5322 §2.2", _UNSIGNED)
+def _illegal_name(block: Block) -> None:
+    """A line whose name is empty, too long or not printable ASCII becomes an X-Unmbox-Line field."""
+    for field in block.fields:
+        if not field.key and _NOT_A_NAME(field.raw):
+            block.rewrite("illegal-name", field, LINE + b": " + field.raw)
+
+
+@_rule("no-field", "RFC 5322 §2.2", _UNSIGNED)
+def _no_field(block: Block) -> None:
+    """A line that is neither a field nor the fold of one becomes an X-Unmbox-Line field."""
+    for field in block.fields:
+        if not field.key:
+            block.rewrite("no-field", field, LINE + b": " + field.raw.strip(b" \t\n"))
+
+
+@_rule("space-before-colon", "RFC 5322 §4.5.8", _UNFOLDS)
+def _space_before_colon(block: Block) -> None:
+    """White space between a name and its colon is taken out."""
+    for field in block.fields:
+        if field.key and field.colon > len(field.key):
+            block.rewrite("space-before-colon", field, field.name + field.raw[field.colon :])
+
+
+@_rule(
+    "bookkeeping",
+    "none: written by mailboxes, about themselves",
+    "Never taken out where a signature covers it.",
+)
+def _bookkeeping(block: Block) -> None:
+    """Status, X-Status, X-Keywords, X-UID, X-IMAP(base), X-Mozilla-* and Content-Length are left out."""
+    kept: list[Field] = []
+    for field in block.fields:
+        if _BOOKKEEPING(field.key):
+            impact = block.signatures.removing(field)
+            if not impact:
+                block.decide("bookkeeping", field.name)
+                continue
+            block.leave("bookkeeping", field.name, impact)
+        kept.append(field)
+    block.fields = kept
+
+
+@_rule("bad-message-id", "RFC 5322 §3.6.4", _CHANGES)
+def _bad_message_id(block: Block) -> None:
+    """A Message-ID without brackets gets them; one that holds no identifier is moved out of the way."""
+    for field in block.called(b"message-id"):
+        if _IN_BRACKETS(field.value) and b">" in field.value:
+            continue
+        bare = _BARE_ID(field.value)
+        if bare:
+            block.rewrite("bad-message-id", field, field.name + b": <" + bare[1] + b">")
+        else:
+            block.rename("bad-message-id", field, ORIGINAL)
+
+
+@_rule("bad-date", "RFC 5322 §3.3, §4.3", _REMOVES)
+def _bad_date(block: Block) -> None:
+    """A Date that is none is moved out of the way; `missing-date` then puts what it meant."""
+    for field in block.called(b"date"):
+        if not _made.is_sound_date(field.value):
+            block.rename("bad-date", field, ORIGINAL)
+
+
+@_rule("empty-from", "RFC 5322 §3.6.2", _REMOVES)
+def _empty_from(block: Block) -> None:
+    """A From without a value is moved out of the way."""
+    for field in block.called(b"from"):
+        if not field.value:
+            block.rename("empty-from", field, ORIGINAL)
+
+
+@_rule("duplicate-field", "RFC 5322 §3.6", _REMOVES)
+def _duplicate_field(block: Block) -> None:
+    """Of several From, Subject, Date, Message-ID, To, Cc, Sender, Reply-To the first stays."""
+    seen: set[bytes] = set()
+    for field in block.fields:
+        if field.key in _ONCE:
+            if field.key in seen:
+                block.rename("duplicate-field", field, DUPLICATE)
+            else:
+                seen.add(field.key)
+
+
+@_rule("8bit-name", "RFC 2047 §5 (2), (3)", _CHANGES)
+def _8bit_name(block: Block) -> None:
+    """Raw 8-bit text in display names and comments becomes encoded-words; addresses stay as they are."""
+    for field in _raw(block, _ADDRESSES):
+        encoded = _encode.encode_addresses(block.text(field))
+        if encoded and not encoded[1]:
+            _refold(block, "8bit-name", field, encoded[0])
+
+
+@_rule("8bit-address", "RFC 6532 §3.2; RFC 5890", _CHANGES)
+def _8bit_address(block: Block) -> None:
+    """An address that is not ASCII gets an ASCII form; the field as it was is kept below it."""
+    originals: dict[int, Field] = {}
+    for field in _raw(block, _ADDRESSES):
+        name, text = prefixed(ORIGINAL, field), block.text(field)
+        encoded = _encode.encode_addresses(text)
+        if encoded and not encoded[1]:
+            continue  # a name, left alone for a signature's sake
+        _refold(block, "8bit-address", field, encoded[0] if encoded else None)
+        if encoded and field.raw.isascii():
+            originals[id(field)] = Field(_as_text(name, text))
+    if originals:
+        both = ((field, originals.get(id(field))) for field in block.fields)
+        block.fields = [field for pair in both for field in pair if field]
+
+
+@_rule("8bit-parameter", "RFC 2231 §4", _CHANGES)
+def _8bit_parameter(block: Block) -> None:
+    """Raw 8-bit text in parameters (`filename=`, `name=`) is written as RFC 2231 has it."""
+    for field in _raw(block, _PARAMETERS):
+        _refold(block, "8bit-parameter", field, _encode.encode_parameters(block.text(field)))
+
+
+@_rule("8bit-structured", "RFC 5322 §2.2", _CHANGES)
+def _8bit_structured(block: Block) -> None:
+    """Raw octets where no RFC has a form for them (Received, References) are written `%XX`."""
+    for field in _raw(block, STRUCTURED):
+        block.rewrite("8bit-structured", field, _encode.percent_encoded(field.raw))
+
+
+@_rule("8bit-text", "RFC 2047 §5 (1)", _CHANGES)
+def _8bit_text(block: Block) -> None:
+    """Raw 8-bit text in unstructured fields (Subject, and all that are not known) becomes encoded-words."""
+    for field in _raw(block, None):
+        _refold(block, "8bit-text", field, _encode.encode_text(block.text(field)))
+
+
+@_rule(
+    "long-line", "RFC 5322 §2.1.1", _UNFOLDS + " Where there is nowhere to fold, the value must change too."
+)
+def _long_line(block: Block) -> None:
+    """A field with a line over 998 octets is folded anew; one that cannot be is moved out of the way.
+
+    Words of text that are too long become encoded-words, too long parameters are continued (RFC 2231 §3).
+    """
+    for field in block.fields:
+        if len(field.raw) > MAX_LINE and max(map(len, field.raw.split(b"\n"))) > MAX_LINE:
+            _refold(block, "long-line", field, _loose(field.key, block.text(field)))
+
+
+def _loose(key: bytes, text: str) -> str | None:
+    """A value with more places to fold at and its long words encoded, as its field's grammar allows."""
+    if key in _ADDRESSES:
+        encoded = _encode.encode_addresses(text, loose=True)
+        return encoded[0] if encoded else None
+    if key in _PARAMETERS:
+        return _encode.encode_parameters(text, loose=True)
+    if key in STRUCTURED:
+        octets = text.encode("utf-8", "surrogateescape")
+        return _encode.loosened(_encode.percent_encoded(octets)).decode()
+    return _encode.encode_text(text)
+
+
+@_rule("missing-message-id", "RFC 5322 §3.6.4", _ADDS)
+def _missing_message_id(block: Block) -> None:
+    """A Message-ID is made: a hash of the From_ line and the block, so the same message gets the same one."""
+    if not block.called(b"message-id"):
+        block.add("missing-message-id", "Message-ID", _made.message_id(block.from_line, block.header))
+
+
+@_rule("missing-from", "RFC 5322 §3.6.2", _ADDS)
+def _missing_from(block: Block) -> None:
+    """A From is made: the From_ line's address, else Return-Path's, Sender's, or unknown@unmbox.invalid."""
+    if not block.called(b"from"):
+        known = [field.value for field in block.called(b"return-path", b"sender")]
+        block.add("missing-from", "From", _made.author(block.from_line, known))
+
+
+@_rule("missing-date", "RFC 5322 §3.6.1", _ADDS)
+def _missing_date(block: Block) -> None:
+    """A Date is made: what an unsound one meant, else the From_ line's date, else the newest Received's."""
+    if not block.called(b"date"):
+        stated = filter(None, map(_made.read_date, [field.value for field in block.called(_ORIGINAL_DATE)]))
+        received = (field.value for field in block.called(b"received"))
+        block.add("missing-date", "Date", next(stated, None) or _made.best_date(block.from_line, received))
+
+
+RULES: Final = tuple(_RULES)
+"""The table of repairs, in the order in which they are done."""
+
+
+# -- what the rules for 8-bit octets and long lines share ------------------------------------------------
+
+
+def _raw(block: Block, keys: frozenset[bytes] | None) -> list[Field]:
+    """The fields of these names (None: of all that have no rule of their own) that hold raw text."""
+    if block.header.isascii() and b"\x1b$" not in block.header:
+        return []
+    return [
+        field
+        for field in block.fields
+        if (
+            field.key in keys
+            if keys
+            else field.key and field.key not in _ADDRESSES | _PARAMETERS | STRUCTURED
         )
+        # ISO-2022-JP is 7-bit, and still no text that a reader would know to decode.
+        and (not field.raw.isascii() or (b"\x1b$" in field.raw and not block.text(field).isascii()))
+    ]
 
-    def repair(self, body: bytes = b"", locale: str | None = None) -> bytes:
-        """Apply every rule and return the block, LF line ends, closed by its empty line.
 
-        `body` is the beginning of the body as stored, `locale` a hint such as ``ja``: evidence for charsets.
-        """
-        self.raw8 = Raw8Bit(self.header, body, locale)
-        for rule in RULES:
-            rule.apply(self)
-        return join_fields([*self.added, *self.fields])
+def _refold(block: Block, code: str, field: Field, value: str | None) -> None:
+    """Give a field another value, or another name where there is no value that would fit into lines."""
+    raw = None if value is None else _encode.fold(field.name.decode(), value)
+    block.rewrite(code, field, raw or _as_text(prefixed(ORIGINAL, field), block.text(field)))
 
-    # -- what rules do ------------------------------------------------------------------------------
 
-    def decide(self, code: str, field: bytes, impact: str = "") -> bool:
-        """List a repair and say whether to apply it."""
-        applied = self._repair_signed or not impact
-        self.repairs.append(Repair(code, field[:100].decode("ascii", "backslashreplace"), applied, impact))
-        return applied
-
-    def note(self, code: str, field: bytes) -> None:
-        """List damage that nothing can be done about."""
-        self.repairs.append(Repair(code, field[:100].decode("ascii", "backslashreplace"), applied=False, signature_impact=""))
-
-    def rewrite(self, code: str, field: Field, raw: bytes) -> bool:
-        """Give a field other octets."""
-        applied = self.decide(code, field.name, self.signatures.rewriting(field, raw))
-        if applied:
-            field.put(raw)
-        return applied
-
-    def rename(self, code: str, field: Field, prefix: bytes) -> bool:
-        """Move a field to another name; its value stays."""
-        # A name that long is nobody's but its own; the value is what must not be lost.
-        return self.rewrite(code, field, prefix + field.name[:200] + field.raw[field.colon :])
-
-    def drop(self, code: str, field: Field) -> None:
-        """Leave a field out."""
-        if self.decide(code, field.name, self.signatures.removing(field)):
-            self.fields.remove(field)
-
-    def add(self, code: str, name: bytes, value: bytes) -> None:
-        """Put a new field on top."""
-        if self.decide(code, name, self.signatures.adding(name.lower())):
-            self.added.append(Field(name + b": " + value))
-
-    def called(self, name: bytes) -> list[Field]:
-        """All fields of this name (lower case), in their order."""
-        return [field for field in [*self.added, *self.fields] if field.key == name]
+def _as_text(name: bytes, text: str) -> bytes:
+    """A field of unstructured text, which fits into lines whatever it says."""
+    return _encode.fold(name.decode(), _encode.encode_text(text)) or b""

@@ -25,7 +25,7 @@ _TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE source(id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE, size INTEGER, scheme TEXT NOT NULL,
   variant TEXT, junk INTEGER NOT NULL, mtime INTEGER, digest TEXT, newline TEXT, offset INTEGER NOT NULL,
-  candidates INTEGER NOT NULL, done INTEGER NOT NULL);
+  messages INTEGER NOT NULL, candidates INTEGER NOT NULL, done INTEGER NOT NULL);
 CREATE TABLE message(id INTEGER PRIMARY KEY, source_id INTEGER NOT NULL, offset INTEGER NOT NULL,
   length INTEGER NOT NULL, from_line TEXT NOT NULL, message_id TEXT, head_sha256 TEXT, body_sha256 TEXT,
   outcome TEXT NOT NULL, path TEXT, duplicate_of INTEGER, date TEXT, sender TEXT, recipients TEXT,
@@ -82,7 +82,7 @@ def check_ours(connection: sqlite3.Connection, path: str, *, may_be_empty: bool 
     if application != APPLICATION_ID:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables or application or not may_be_empty:
-            raise DestinationError(f"{path} is no manifest of unmbox: move it away or use another destination")
+            raise DestinationError(f"{path} is no manifest of unmbox: move it or use another destination")
         return False
     found = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
     if found is None or not found[0].isdigit():
@@ -126,7 +126,7 @@ _REASONS = (
     ("full", errno.ENOSPC, "cannot write {}: the disk is full; free some space and run the same again"),
     ("readonly", errno.EACCES, "cannot write {}: permission denied, or the file system is read-only"),
     ("unable to open", errno.EACCES, "cannot open {}: no such folder, a folder itself, or permission denied"),
-    ("disk I/O", errno.EIO, "cannot read or write {}: the disk reports an error; see to it, then run the same"),
+    ("disk I/O", errno.EIO, "cannot read or write {}: the disk reports an error; run the same again"),
 )
 
 

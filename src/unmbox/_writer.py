@@ -2,40 +2,155 @@
 
 from __future__ import annotations
 
+from unmbox._block import Block, Repair
+from unmbox._health import is_healthy
+from unmbox._raw8 import BODY
+from unmbox._repairs import repair
+from unmbox._signatures import DAMAGE
 from unmbox._variant import SWAP_CR_LF
 from unmbox.errors import UsageError
-from unmbox.events import Body, Event, Head, HeadRest
+from unmbox.events import Body, End, Event, Head, HeadRest
 
-HEADERS = ("preserve",)
+HEADERS = ("repair", "preserve")
 NEWLINES = ("crlf", "lf")
+
+HEAD_TOO_LONG = "head-too-long"
+BODY_NUL = "body-nul"
+BODY_BARE_CR = "body-bare-cr"
+EXPORTER_DAMAGE = "exporter-damage"
 
 
 class EmlWriter:
     """Turns the events of messages into EML files, a piece at a time (sans-I/O).
 
-    `headers="preserve"` changes nothing but line ends. `newline` is what those become: ``"crlf"``
-    (RFC 5322 §2.1) or ``"lf"``. A lone CR is an octet like any other and stays, except in a source whose
-    lines all end so (`Head.newline`).
+    `headers="repair"` makes each header block one that strict readers take and lists what it did in
+    `repairs`; fields that need no repair keep their octets. A repair that would break a DKIM or ARC
+    signature is left out, unless `repair_signed`. `locale` (such as ``"ja"``) is a hint for raw octets whose
+    charset nothing else tells. `headers="preserve"` changes nothing but line ends.
+
+    `newline` is what those become: ``"crlf"`` (RFC 5322 §2.1) or ``"lf"``. A lone CR in a body is an octet
+    like any other and stays, except in a source whose lines all end so (`Head.newline`).
     """
 
-    def __init__(self, *, headers: str = "preserve", newline: str = "crlf") -> None:
+    def __init__(
+        self,
+        *,
+        headers: str = "repair",
+        newline: str = "crlf",
+        repair_signed: bool = False,
+        locale: str | None = None,
+    ) -> None:
         if headers not in HEADERS:
             raise UsageError(f"unknown headers {headers!r}: choose one of {', '.join(HEADERS)}")
         if newline not in NEWLINES:
             raise UsageError(f"unknown newline {newline!r}: choose one of {', '.join(NEWLINES)}")
         self._convert = to_crlf if newline == "crlf" else to_lf
+        self._crlf = newline == "crlf"
+        self._repairing = headers == "repair"
+        self._repair_signed = repair_signed
+        self._locale = locale
         self._swapped = False
+        self._repairs: list[Repair] = []
+        # A block that waits: for more of itself, or for the body to tell a charset.
+        self._held: Block | None = None
+        self._head = b""
+        self._body: list[bytes] = []
+        self._size = 0
+        self._edge = b""  # the last octets of the body so far, where damage may begin
+        self.block_size = 0
+        """Octets of the current message's header block that `send` has returned so far."""
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was repaired in the current message, or left alone and why: all of it once `End` was sent."""
+        return tuple(self._repairs)
 
     def send(self, event: Event) -> bytes:
-        """The octets that this event adds to the EML: the block of a `Head`, the piece of a `Body`.
+        """The octets that this event adds to the EML: mostly the block of a `Head`, the piece of a `Body`.
 
-        Nothing for `End`, and for `Junk` and `Rejected`, which are no part of any message.
+        Nothing for `Junk` and `Rejected`, which are no part of any message. A block whose repair depends on
+        what follows is held back until 64 KiB of body have come, or the message's `End`.
         """
+        if not isinstance(event, (Body, Head, HeadRest)):
+            return self._release(self._held) if isinstance(event, End) and self._held is not None else b""
         if isinstance(event, Head):
             self._swapped = event.newline == b"\r"
-        elif not isinstance(event, (Body, HeadRest)):
-            return b""
-        return self._convert(event.data.translate(SWAP_CR_LF) if self._swapped else event.data)
+        data = event.data.translate(SWAP_CR_LF) if self._swapped else event.data
+        if not self._repairing:
+            octets = self._convert(data)
+            if not isinstance(event, Body):
+                self.block_size = len(octets) if isinstance(event, Head) else self.block_size + len(octets)
+            return octets
+        if isinstance(event, Head):
+            return self._begin(data, event.from_line)
+        if isinstance(event, HeadRest) and self._held is not None and not self._held.closed:
+            # The block goes on beyond what is looked at: only its line ends are made right.
+            self._held = None
+            self._note(HEAD_TOO_LONG)
+            octets = self._convert(self._head) + self._convert(data)
+            self.block_size = len(octets)
+            return octets
+        octets = self._take(data)
+        if isinstance(event, HeadRest):
+            self.block_size += len(octets)
+        return octets
+
+    def _begin(self, data: bytes, from_line: bytes) -> bytes:
+        """Answer a `Head` in repair mode, with nothing where the block must wait."""
+        self._repairs = []
+        self._edge = b""
+        lf = data.replace(b"\r", b"") if b"\r" in data else data
+        if is_healthy(lf):
+            crlf = lf.replace(b"\n", b"\r\n")
+            if lf is data or crlf == data or data.replace(b"\r\n", b"\n") == lf:
+                self.block_size = len(crlf) if self._crlf else len(lf)
+                return crlf if self._crlf else lf
+        self.block_size = 0
+        self._held = block = Block(data, from_line, repair_signed=self._repair_signed)
+        self._head = data
+        self._body = []
+        self._size = 0
+        return self._release(block) if block.closed and not block.needs_body else b""
+
+    def _take(self, data: bytes) -> bytes:
+        """Answer a piece of body in repair mode."""
+        octets = self._convert(data)
+        self._look_at(data, octets)
+        if self._held is None:
+            return octets
+        self._body.append(data)
+        self._size += len(data)
+        return self._release(self._held) if self._size >= BODY else b""
+
+    def _release(self, block: Block) -> bytes:
+        """Repair the block that was held, and let go what has come of the body."""
+        self._held = None
+        body, self._body = self._body, []
+        lf = repair(block, b"".join([block.rest, *body]), self._locale)
+        self._repairs = block.repairs + self._repairs
+        if block.rest:
+            self._look_at(block.rest, self._convert(block.rest))
+        head = lf.replace(b"\n", b"\r\n") if self._crlf else lf
+        self.block_size = len(head)
+        return b"".join([head, *map(self._convert, [block.rest, *body])])
+
+    def _look_at(self, data: bytes, octets: bytes) -> None:
+        """List what is wrong with a piece of body, once a message: it is not ours to change."""
+        if 0 in data:
+            self._note(BODY_NUL)
+        # Line ends that were as they should be came back as the same object.
+        if octets is not data and b"\r" in data and b"\r" in data.replace(b"\r\n", b"\n"):
+            self._note(BODY_BARE_CR)
+        edge = self._edge + data[:2] if self._edge else b""
+        if (0xEF in data and DAMAGE in data) or DAMAGE in edge:
+            self._note(EXPORTER_DAMAGE)
+        tail = (self._edge + data if len(data) < 2 else data)[-2:]
+        self._edge = b"" if tail.isascii() else tail
+
+    def _note(self, code: str) -> None:
+        repair = Repair(code, "", applied=False, signature_impact="")
+        if repair not in self._repairs:
+            self._repairs.append(repair)
 
 
 def to_crlf(octets: bytes) -> bytes:

@@ -16,7 +16,11 @@ class UsageError(UnmboxError, ValueError):
 
 
 class SourceError(UnmboxError, OSError):
-    """A source cannot be opened or read on. What was converted before stays."""
+    """A source cannot be opened, or read on from `offset`. What was converted before stays."""
+
+    def __init__(self, *args: object, offset: int | None = None) -> None:
+        super().__init__(*args)
+        self.offset = offset
 
 
 class DestinationError(UnmboxError, OSError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ._decode import decode_text
+from unmbox._decode import decode_text
 
 
 def decode_labels(raw: bytes) -> list[str]:

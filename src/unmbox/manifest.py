@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -76,7 +77,7 @@ __all__ = [
 ]
 
 _INSERT_MESSAGE = f"INSERT INTO message VALUES({', '.join('?' * 22)})"
-_REPLACE_SOURCE = f"REPLACE INTO source VALUES({', '.join('?' * 12)})"
+_REPLACE_SOURCE = f"REPLACE INTO source VALUES({', '.join('?' * 13)})"
 
 
 class Manifest:
@@ -128,7 +129,7 @@ class Manifest:
                 raise
         return manifest
 
-    def __enter__(self) -> Manifest:
+    def __enter__(self) -> Manifest:  # noqa: PYI034  # typing.Self is of 3.11
         return self
 
     def __exit__(
@@ -167,10 +168,10 @@ class Manifest:
         then, now = read_options(self.connection), self.options
         names = sorted(name for name in then.keys() | now if then.get(name) != now.get(name))
         if names:
-            told = "; ".join(f"{each}: {then.get(each, 'none')}, now {now.get(each, 'none')}" for each in names)
+            pairs = [f"{name}: {then.get(name, 'none')}, now {now.get(name, 'none')}" for name in names]
             raise UsageError(
-                f"{self.path} is of a run with other options ({told}): give the same again, choose another "
-                "destination, or start afresh (--no-resume)"
+                f"{self.path} is of a run with other options ({'; '.join(pairs)}): give the same again, "
+                "choose another destination, or start afresh (--no-resume)"
             )
 
     def _commit(self) -> None:
@@ -223,7 +224,9 @@ class Manifest:
             "DELETE FROM candidate WHERE EXISTS (SELECT 1 FROM pending AS p "
             "WHERE p.id = candidate.source_id AND p.offset <= candidate.offset)"
         )
-        forget_keys(self.connection, first)
+        if execute("SELECT 1 FROM sqlite_master WHERE name = 'dedup'").fetchone():
+            execute("DELETE FROM dedup WHERE message >= ?", (first,))
+            execute("DELETE FROM dedup_slots WHERE rows > (SELECT ifnull(max(row), 0) FROM dedup)")
         for _, *values in execute("SELECT * FROM pending").fetchall():
             execute(_REPLACE_SOURCE, values)
         execute("DELETE FROM pending")
@@ -293,6 +296,10 @@ class Manifest:
         if size < source.offset or (source.done and size > source.offset):
             raise _changed(source.uri, f"it ends at octet {size}, not {source.offset}")
 
+    def count(self, source: SourceState) -> int:
+        """The messages of a source that have rows."""
+        return source.messages
+
     def quarantined(self, source: SourceState) -> list[Quarantined]:
         """The messages of a source that could not be converted, to be tried again."""
         query = "SELECT id, offset, length, path FROM message WHERE source_id = ? AND outcome = 'quarantined'"
@@ -308,12 +315,15 @@ class Manifest:
         with it. Labels of duplicates are merged into the rows that they are copies of.
         """
         rows, first = batch.rows, self.next_id
+        counts = Counter(row.source_id for row in rows)
         if not self._ready:
             raise UsageError("undo_pending() comes before the first commit()")
         if rows and (rows[0].id, rows[-1].id) != (first, first + len(rows) - 1):
             raise UsageError(f"the ids of a batch's rows go up by one from next_id, now {first}")
-        if not {row.source_id for row in rows} <= {state.id for state in batch.sources}:
+        if not counts.keys() <= {state.id for state in batch.sources}:
             raise UsageError("the sources of a batch's rows are missing in its sources")
+        for state in batch.sources:
+            state.messages += counts.pop(state.id, 0)
         with our_errors(self.path):
             many = self.connection.executemany
             self.connection.execute("DELETE FROM pending")
@@ -326,7 +336,7 @@ class Manifest:
             many("INSERT INTO file VALUES(?, ?, ?)", batch.files)
             many("INSERT INTO candidate VALUES(?, ?, ?, ?, ?)", batch.candidates)
             for row in rows:
-                if row.duplicate_of is not None and row.labels:
+                if row.outcome == DUPLICATE and row.duplicate_of is not None and row.labels:
                     self.merge_labels(row.duplicate_of, row.labels)
             self._commit()
         self.next_id += len(rows)
@@ -345,8 +355,9 @@ class Manifest:
 
     def _amend(self, rows: Sequence[Row]) -> None:
         many = self.connection.executemany
-        for table, column in (("message", "id"), ("file", "message"), ("repair", "message"), ("refusal", "message")):
-            many(f"DELETE FROM {table} WHERE {column} = ?", [(row.id,) for row in rows])  # noqa: S608
+        many("DELETE FROM message WHERE id = ?", [(row.id,) for row in rows])
+        for table in ("file", "repair", "refusal"):
+            many(f"DELETE FROM {table} WHERE message = ?", [(row.id,) for row in rows])  # noqa: S608
         many(_INSERT_MESSAGE, map(Row.values, rows))
 
     def merge_labels(self, row_id: int, labels: Sequence[str]) -> None:

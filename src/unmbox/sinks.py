@@ -64,7 +64,6 @@ _PIECE = 512  # octets that a piece counts beside its own, so that small ones do
 _FOLDERS = 256  # descriptors of folders kept open: 20 years of months
 
 _WINDOWS = os.name == "nt"
-_WINDOWS = os.name == "nt"
 _HAS_DIR_FD = {os.open, os.mkdir, os.rename, os.unlink, os.stat} <= os.supports_dir_fd
 _HAS_FD_TIMES = os.utime in os.supports_fd
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -112,7 +111,7 @@ def _explain(error: BaseException, path: str) -> None:
         raise UsageError(f"cannot write {path!r}: {error}") from error
 
 
-def _write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
+def _write_all(fd: int, data: bytes) -> None:
     """`os.write` until all is written: a full disk, a limit or a signal may stop it half-way."""
     written = os.write(fd, data)
     if written < len(data):
@@ -278,8 +277,8 @@ class DirectorySink:
         try:
             self._tree = _Tree(self.path, replace)
         except FileExistsError as error:
-            error.errno = errno.ENOTDIR  # what `os.makedirs` means
-            raise _refusal(error, self.path) from error
+            # What `os.makedirs` means.
+            raise _refusal(NotADirectoryError(errno.ENOTDIR, ""), self.path) from error
         except (OSError, ValueError) as error:
             _explain(error, self.path)
 
@@ -338,8 +337,10 @@ class DirectoryTarget:
         pieces = self._pieces
         if pieces is None:
             raise UsageError("this EML is committed or discarded; open another target")
+        if type(data) is not bytes:
+            data = bytes(data)  # the caller may use its buffer again
         if self._fd < 0:
-            pieces.append(data if type(data) is bytes else bytes(data))
+            pieces.append(data)
             self._size += len(data) + _PIECE
             if self._size <= _GATHERED:
                 return
@@ -381,12 +382,13 @@ class DirectoryTarget:
                     os.link(str(fd), leaf, src_dir_fd=tree.proc, dst_dir_fd=place.fd, follow_symlinks=True)
                 except FileExistsError:
                     self._supplant(place, leaf, name)
-                self._fd = -1
-                try:
-                    os.close(fd)
-                except OSError:  # a file system may say only now that it could not keep the octets
-                    os.unlink(leaf, dir_fd=place.fd)
-                    raise
+                else:
+                    self._fd = -1
+                    try:
+                        os.close(fd)
+                    except OSError:  # a file system may say only now that it could not keep the octets
+                        os.unlink(leaf, dir_fd=place.fd)
+                        raise
         except BaseException as error:
             self.discard()
             if leaf in _NO_NAMES:
@@ -427,8 +429,10 @@ class DirectoryTarget:
         tree = self._tree
         if not tree.may_replace(name):
             raise FileExistsError(errno.EEXIST, "the name is taken", name)
-        self.part = tree.new_part()
-        os.link(str(self._fd), self.part, src_dir_fd=tree.proc, dst_dir_fd=tree.root.fd, follow_symlinks=True)
+        fd, self.part = self._fd, tree.new_part()
+        os.link(str(fd), self.part, src_dir_fd=tree.proc, dst_dir_fd=tree.root.fd, follow_symlinks=True)
+        self._fd = -1
+        os.close(fd)
         os.replace(self.part, leaf, src_dir_fd=tree.root.fd, dst_dir_fd=place.fd)
         self.part = ""
 

@@ -27,10 +27,13 @@ SourceLike = Union[str, "os.PathLike[str]", Readable, IO[bytes], Iterable[bytes]
 
 
 class Source:
-    """One stream of octets. `name` says where from; `size` is in octets, None where it is unknown."""
+    """One stream of octets. `name` says where from; `size` is in octets, None where it is unknown.
+
+    `uri` tells it from other sources: the absolute path of a file, else a name that the caller gives.
+    """
 
     def __init__(self, source: SourceLike) -> None:
-        self.name = "stream"
+        self.name = self.uri = "stream"
         self.size: int | None = None
         self._path: Path | None = None
         self._source = source
@@ -38,6 +41,7 @@ class Source:
         if isinstance(source, (str, os.PathLike)):
             self._path = Path(source)
             self.name = str(self._path)
+            self.uri = os.path.abspath(self._path)  # noqa: PTH100  # resolve() would follow links
             self.size = _checked_size(self._path)
         elif isinstance(given, (bytes, bytearray, memoryview)):
             raise UsageError("bytes are no source: pass io.BytesIO(data), or a path as str")
@@ -47,14 +51,25 @@ class Source:
             what = type(given).__name__
             raise UsageError(f"a {what} is no source: pass a path, a binary file or an iterable of bytes")
 
-    def chunks(self) -> Iterator[bytes]:
-        """The octets, once, as chunks of any size but none empty.
+    @property
+    def is_path(self) -> bool:
+        """Whether it is a regular file, which can be opened again and read from anywhere."""
+        return self._path is not None and self.size is not None
 
-        Raises `SourceError` where the system fails to read a path; what a user's own file object or
-        iterable raises comes through unchanged.
+    @property
+    def mtime(self) -> int | None:
+        """When a file was last changed, in nanoseconds; None for a stream."""
+        return self._path.stat().st_mtime_ns if self._path and self.is_path else None
+
+    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The octets from `start` on, once, as chunks of any size but none empty.
+
+        Only a file can start elsewhere than at 0; it is read up to `stop`, or to its size when it was
+        opened. Raises `SourceError`, whose `offset` says how far it came, where the system fails to read a
+        path or it ends before; what a user's own file object or iterable raises comes through unchanged.
         """
         if self._path is not None:
-            return _read_path(self._path)
+            return _read_path(self._path, start, self.size if stop is None else stop)
         if isinstance(self._source, Readable):
             return _read_file(self._source)
         return _checked(iter(self._source))  # type: ignore[arg-type]  # a path has been ruled out above
@@ -81,19 +96,27 @@ def _checked_size(path: Path) -> int | None:
     return mode.st_size if stat.S_ISREG(mode.st_mode) else None
 
 
-def _read_path(path: Path) -> Iterator[bytes]:
+def _read_path(path: Path, start: int, stop: int | None) -> Iterator[bytes]:
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         raise SourceError(error.errno, f"{path} cannot be read: {error.strerror}") from error
+    at = start
     try:
-        while True:
+        if start:
+            os.lseek(descriptor, start, os.SEEK_SET)
+        while stop is None or at < stop:
             try:
-                chunk = os.read(descriptor, CHUNK)
+                chunk = os.read(descriptor, CHUNK if stop is None else min(CHUNK, stop - at))
             except OSError as error:
-                raise SourceError(error.errno, f"{path} cannot be read on: {error.strerror}") from error
+                what = f"{path} cannot be read on at octet {at}: {error.strerror}"
+                raise SourceError(error.errno, what, offset=at) from error
             if not chunk:
-                return
+                if stop is None:
+                    return
+                what = f"{path} ends at octet {at} and had {stop}: it has shrunk"
+                raise SourceError(errno.EIO, what, offset=at)
+            at += len(chunk)
             yield chunk
     finally:
         os.close(descriptor)

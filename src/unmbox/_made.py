@@ -1,0 +1,121 @@
+"""Values that a message should have had: its date, its author, its Message-ID; all from what is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import islice
+from typing import Final
+
+from unmbox._dates import parse_date, parse_envelope
+
+DOMAIN: Final = "unmbox.invalid"
+"""RFC 2606 §2: a name that nobody can ever have."""
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# RFC 5322 §3.3 with the obsolete years, zones and white space of §4.3, comments gone and white space single.
+_RFC_DATE = re.compile(
+    rf"(?:(?:{'|'.join(_DAYS)}), )?[0-9]{{1,2}} (?:{'|'.join(_MONTHS)}) [0-9]{{2,4}}"
+    r" [0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?P<zone> (?:[+-][0-9]{2}[0-5][0-9]|[A-Z]{1,5}))?",
+    re.IGNORECASE,
+).fullmatch
+_TIME_WITH_ZONE = re.compile(
+    r":[0-9]{2}(?:[.,][0-9]{1,9})?(?: ?[ap]\.?m\b\.?)? ?(?:[+-][0-9]|[A-Z])", re.IGNORECASE
+).search
+_COMMENT_MARK = re.compile(r"(\\.|[()])", re.DOTALL)
+_ADDRESS = r"[!#$%&'*+\-./0-9=?A-Z^_`a-z{|}~]{1,100}@[0-9A-Za-z-]{1,63}(?:\.[0-9A-Za-z-]{1,63}){1,20}"
+_IS_ADDRESS = re.compile(rf"<?({_ADDRESS})>?").fullmatch
+_HAS_ADDRESS = re.compile(rf"<({_ADDRESS})>|(?<!\S)({_ADDRESS})(?!\S)").search
+_OBSCURED = re.compile(r"(\S{1,100}) at (\S{1,250})").fullmatch
+# Longer values hold no date or address that anybody wrote.
+_LIMIT: Final = 1000
+# Received fields that are asked for a date.
+_HOPS: Final = 50
+
+
+def is_sound_date(value: bytes) -> bool:
+    """Whether a Date value is what RFC 5322 §3.3 or §4.3 allows, and a day and time that exist."""
+    plain = _plain(value)
+    match = _RFC_DATE(plain)
+    return match is not None and match["zone"] is not None and parse_date(plain) is not None
+
+
+def read_date(value: bytes) -> str | None:
+    """Return the instant of a Date value of any form as RFC 5322 §3.3 spells it, None where there is none."""
+    plain = _plain(value)
+    when = parse_date(plain) or parse_date(value)
+    if when is None:
+        return None
+    # RFC 5322 §3.3: -0000 says that nobody knows the local time.
+    return written_date(when, zone=None if _TIME_WITH_ZONE(plain) or when.utcoffset() else "-0000")
+
+
+def best_date(from_line: bytes, received: Iterable[bytes]) -> str:
+    """Return the best date for a message that says none.
+
+    That is the From_ line's; where it has none, or one from before there was mail, the newest Received that
+    has a plausible one (the topmost: the reader's own server wrote it); else 1 January 1970.
+    """
+    stated = parse_envelope(from_line)[1]
+    if stated is None or not _is_plausible(stated):
+        for value in islice(received, _HOPS):
+            when = parse_date(value[-_LIMIT:].rpartition(b";")[2])
+            if when is not None and _is_plausible(when):
+                return written_date(when)
+    return "Thu, 01 Jan 1970 00:00:00 -0000" if stated is None else written_date(stated)
+
+
+def author(from_line: bytes, fallbacks: Iterable[bytes]) -> str:
+    """Return an address to stand in for a missing From.
+
+    The From_ line's sender if it is an address (Takeout's ``…@xxx`` is none; a list archive's
+    ``user at host`` is), else the first address in `fallbacks`, else ``unknown@unmbox.invalid``.
+    """
+    sender = parse_envelope(from_line)[0]
+    obscured = _OBSCURED(sender)
+    match = _IS_ADDRESS(f"{obscured[1]}@{obscured[2]}" if obscured else sender)
+    if match:
+        return match[1]
+    for value in fallbacks:
+        found = _HAS_ADDRESS(value[:_LIMIT].decode("latin-1"))
+        if found:
+            return found[1] or found[2]
+    return f"unknown@{DOMAIN}"
+
+
+def message_id(from_line: bytes, header: bytes) -> str:
+    """Return a Message-ID that the same From_ line and header block (LF line ends) always give."""
+    digest = sha256(from_line + b"\n" + header).hexdigest()
+    return f"<{digest[:32]}@{DOMAIN}>"
+
+
+def written_date(when: datetime, *, zone: str | None = None) -> str:
+    """Return an aware datetime as RFC 5322 §3.3 spells it; `zone` overrides its own."""
+    if zone is None:
+        minutes = (when.utcoffset() or timedelta()) // timedelta(minutes=1)
+        zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}{abs(minutes) % 60:02}"
+    day = f"{_DAYS[when.weekday()]}, {when.day:02} {_MONTHS[when.month - 1]} {when.year}"
+    return f"{day} {when.hour:02}:{when.minute:02}:{when.second:02} {zone}"
+
+
+def _is_plausible(when: datetime) -> bool:
+    return 1980 <= when.year < 2100
+
+
+def _plain(value: bytes) -> str:
+    """Drop comments (RFC 5322 §3.2.2), and the white space that is none of the date's own."""
+    kept: list[str] = []
+    depth = 0
+    for piece in _COMMENT_MARK.split(value[:_LIMIT].decode("latin-1")):
+        if piece == "(":
+            depth += 1
+            kept.append(" ")
+        elif piece == ")":
+            depth = max(0, depth - 1)
+        elif not depth:
+            kept.append(piece)
+    plain = " ".join("".join(kept).split())
+    return re.sub(r" ?: ?", ":", re.sub(r" ?, ?", ", ", plain)).strip()

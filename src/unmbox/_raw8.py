@@ -1,0 +1,95 @@
+"""Raw 8-bit octets of a header block: which charset they are in, for the whole block at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from unmbox._charset import codec_name, decode_8bit, decode_strictly
+
+BODY: Final = 1 << 16
+"""Octets of the body that may tell the charset."""
+
+# What the values have in common is decided on this many octets; a guess costs up to 2 ms.
+_SAMPLE: Final = 1 << 12
+# Values that may be guessed one by one, where they do not share a charset.
+_GUESSES: Final = 20
+_CANDIDATES: Final = 10
+_DECLARED = re.compile(
+    rb"=\?([A-Za-z0-9][A-Za-z0-9_.:-]{1,40})[*?]|charset[ \t]*=[ \t]*\"?([A-Za-z0-9][A-Za-z0-9_.:-]{1,40})",
+    re.IGNORECASE,
+)
+_CONTROLS = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f]")
+_PRINTABLE: Final = bytes(range(32, 127))
+
+
+def is_unclear(value: bytes) -> bool:
+    """Whether octets are beyond ASCII and no UTF-8, so that their charset has to be found out."""
+    return not value.isascii() and decode_strictly(value, "utf_8") is None
+
+
+class Raw8Bit:
+    """Turns the raw values of one header block into text.
+
+    `values` are those that are unclear, `declared` octets that name charsets (the block), `body` the
+    beginning of the body, `locale` a hint such as ``ja``.
+    """
+
+    def __init__(
+        self, values: Iterable[bytes], declared: bytes = b"", body: bytes = b"", locale: str | None = None
+    ) -> None:
+        self._sample = b"\n".join(values)[:_SAMPLE]
+        self._declared = declared
+        self._body = body[:BODY]
+        self._locale = locale
+        self._codec: str | None = None
+        self._candidates: list[str] = []
+        self._guesses = _GUESSES
+
+    def text(self, value: bytes) -> str:
+        """Return a value's text; octets of no known charset become surrogates (``surrogateescape``)."""
+        if b"\x1b" in value and value.isascii():
+            return decode_8bit(value)[0]  # ISO-2022-JP, which is 7-bit
+        text = decode_strictly(value, "utf_8")
+        if text is None:
+            if self._codec is None:
+                self._candidates = _declared_charsets(self._declared + b"\n" + self._body)
+                self._codec = self._guess(self._sample)
+            text = _decoded(value, self._codec)
+        if text is None and self._guesses > 0:
+            self._guesses -= 1
+            text = _decoded(value, self._guess(value))
+        return value.decode("ascii", "surrogateescape") if text is None else text
+
+    def _guess(self, octets: bytes) -> str:
+        return decode_8bit(octets, self._candidates, body=self._body, locale=self._locale)[1]
+
+
+def _decoded(value: bytes, charset: str) -> str | None:
+    """Decode, unless that would change the ASCII around, or bring in what no header may hold."""
+    codec = codec_name(charset)
+    if codec is None or not _keeps_ascii(codec):
+        return None
+    text = decode_strictly(value, codec)
+    if text is None or len(_CONTROLS.findall(text)) > len(_CONTROLS.findall(value.decode("latin-1"))):
+        return None
+    return text
+
+
+@lru_cache(maxsize=64)
+def _keeps_ascii(codec: str) -> bool:
+    return decode_strictly(_PRINTABLE, codec) == _PRINTABLE.decode()
+
+
+def _declared_charsets(octets: bytes) -> list[str]:
+    """The charsets that a message names, in their order; ASCII and UTF-8 say nothing of other octets."""
+    names: dict[str, None] = {}
+    for match in _DECLARED.finditer(octets):
+        name = (match[1] or match[2]).decode().lower()
+        if codec_name(name) not in (None, "us-ascii", "ascii", "utf_8"):
+            names[name] = None
+            if len(names) == _CANDIDATES:
+                break
+    return list(names)

@@ -1,0 +1,61 @@
+"""What a conversion tells: `Progress` while it runs, `Report` at the end."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Progress(NamedTuple):
+    """How far a conversion is. Octets are of the sources; `octets_total` is None where a size is unknown."""
+
+    octets: int
+    octets_total: int | None
+    messages: int
+    source: str
+    duplicates: int = 0
+
+
+class Report(NamedTuple):
+    """What one call made of its messages: ``messages = written + duplicates + filtered + quarantined``.
+
+    Sizes are in octets; `junk` is what stands before the first From_ line of a source, so junk and the
+    messages' lengths add up to `bytes_in`. `collisions` are those of `written` that have the Message-ID of
+    another mail. `repairs` counts the repairs applied by their code, `left_out` those that a signature
+    forbade. `rejected` counts lines that begin ``From `` and were not taken as separators. `not_mbox` names
+    sources that hold octets but no From_ line at all. `already` counts messages that an earlier run into
+    the same destination had done; they are in no other number.
+    """
+
+    messages: int = 0
+    written: int = 0
+    duplicates: int = 0
+    filtered: int = 0
+    quarantined: int = 0
+    collisions: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    junk: int = 0
+    rejected: int = 0
+    already: int = 0
+    seconds: float = 0.0
+    repairs: dict[str, int] = {}  # noqa: RUF012  # never changed: every report with repairs has its own
+    left_out: dict[str, int] = {}  # noqa: RUF012
+    not_mbox: tuple[str, ...] = ()
+
+    def __add__(self, other: object) -> Report:
+        """The report of both runs together."""
+        if not isinstance(other, Report):
+            return NotImplemented
+        sums: list[Any] = [
+            _counts(mine, theirs) if isinstance(mine, dict) else mine + theirs
+            for mine, theirs in zip(tuple[Any, ...](self), tuple[Any, ...](other), strict=True)
+        ]
+        return Report(*sums)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values, ready for JSON."""
+        return self._asdict() | {"not_mbox": list(self.not_mbox)}
+
+
+def _counts(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
+    return {code: a.get(code, 0) + b.get(code, 0) for code in a | b}

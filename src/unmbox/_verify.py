@@ -1,0 +1,425 @@
+"""`verify()`: proves that every octet of every source is accounted for and every EML is what was written."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unmbox._parser import Parser
+from unmbox._paths import Paths
+from unmbox._record import (
+    DUPLICATE,
+    FILTERED,
+    MAX_CANDIDATES,
+    OUTCOMES,
+    QUARANTINED,
+    WRITTEN,
+    Digests,
+    Written,
+    checksum,
+    sample_digest,
+    storable,
+)
+from unmbox._schema import MANIFEST_NAME, damaged, our_errors, read_only, read_options
+from unmbox._writer import EmlWriter
+from unmbox.dedup import normalise_message_id
+from unmbox.errors import UsageError
+from unmbox.events import End, Event, Head, Junk
+from unmbox.sources import Source, SourceLike, as_list
+
+if TYPE_CHECKING:
+    import sqlite3
+
+MAX_PROBLEMS = 1000
+"""Problems that are told one by one; beyond, they are counted."""
+_TICK = 0.1
+_AGAIN = "run the same command again"
+
+_KEY = "CASE WHEN {0}.key IS NULL THEN {0}.body_sha256 ELSE lower(hex({0}.key)) END"
+_ROWS = (
+    f"SELECT m.*, {_KEY.format('m')}, k.outcome, k.message_id, {_KEY.format('k')}, k.labels "  # noqa: S608
+    "FROM message AS m LEFT JOIN message AS k ON k.id = m.duplicate_of ORDER BY m.id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that does not hold. `path` is the file, source or row concerned.
+
+    Kinds, of files: ``missing``, ``truncated``, ``changed``, ``renamed``, ``foreign`` (an EML that no row
+    names), ``temporary`` (an unfinished one), ``unreadable``. Of the record: ``interrupted`` and
+    ``unfinished`` (the same command again goes on), ``row`` (edited, added or removed), ``tiling`` (octets of
+    a source that no row has, or two), ``duplicate`` (names no kept row with the same key), ``count``. And
+    ``source``: one that was read again and is not what it was.
+    """
+
+    kind: str
+    path: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was proved, and what was not. Sizes are in octets.
+
+    ``messages = written + duplicates + filtered + quarantined``; `bytes_in` is all sources' junk and
+    messages, `bytes_out` all EMLs. `problems` holds the first `MAX_PROBLEMS` of `problem_count`.
+    """
+
+    sources: int
+    messages: int
+    written: int
+    duplicates: int
+    filtered: int
+    quarantined: int
+    bytes_in: int
+    bytes_out: int
+    problem_count: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything holds."""
+        return self.problem_count == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values, ready for JSON."""
+        return {"ok": self.ok, **asdict(self)}
+
+
+def verify(
+    destination: str | os.PathLike[str],
+    *,
+    sources: SourceLike | Iterable[SourceLike] | None = None,
+    manifest: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Verification:
+    """Check a folder that `convert` has written against its manifest, in constant memory; changes nothing.
+
+    Each EML is read and compared with its two digests, each row with its check sum, its neighbours and the
+    row it is a copy of, the folder with the rows. With `sources`, these are read and converted once more,
+    and what comes out is compared message by message. `manifest` is for one that is not in the folder.
+    `progress` is called with the rows checked and their
+    number, some ten times a second.
+
+    Raises `UsageError` where there is no manifest or a source is none of its own, `DestinationError` where
+    the manifest is damaged or in use, `SourceError` where a source cannot be read.
+    """
+    folder = Path(destination)
+    path = folder / MANIFEST_NAME if manifest is None else Path(manifest)
+    with our_errors(str(path)), closing(read_only(path)) as connection, closing(Paths()) as paths:
+        audit = _Audit(connection, path, folder, paths)
+        given = [] if sources is None else [Source(source) for source in as_list(sources)]
+        known = [audit.find(source) for source in given]
+        audit.manifest()
+        audit.rows(progress)
+        audit.other_tables()
+        audit.folder()
+        for source, tally in zip(given, known, strict=True):
+            audit.source(source, tally)
+        return audit.result()
+
+
+@dataclass(slots=True)
+class _SourceTally:
+    """A row of `source`, and what the rows of its messages have said so far."""
+
+    id: int
+    uri: str
+    size: int | None
+    junk: int
+    checkpoint: int
+    messages: int
+    candidates: int
+    done: bool
+    at: int | None  # where the next message must begin; None after a row that cannot be trusted
+    seen: int = 0
+    first: int = 0
+    last: int = 0
+
+
+class _Audit:
+    """One verification: the record by itself, then the files it names, the folder, the sources."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, folder: Path, paths: Paths) -> None:
+        self._query = connection.execute
+        self._path = path
+        self._root = folder
+        self._paths = paths
+        self._options = read_options(connection)
+        self._problems: list[Problem] = []
+        self._problem_count = 0
+        self._outcomes = dict.fromkeys(OUTCOMES, 0)
+        self._bytes_in = 0
+        self._bytes_out = 0
+        query = "SELECT id, uri, size, junk, offset, messages, candidates, done, junk FROM source ORDER BY id"
+        self._sources = {values[0]: _SourceTally(*values) for values in self._query(query)}
+        self._unconfirmed: int | None = None  # the first row whose file may lack its name
+
+    def result(self) -> Verification:
+        counts = self._outcomes
+        return Verification(
+            sources=len(self._sources),
+            messages=sum(counts.values()),
+            written=counts[WRITTEN],
+            duplicates=counts[DUPLICATE],
+            filtered=counts[FILTERED],
+            quarantined=counts[QUARANTINED],
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
+            problem_count=self._problem_count,
+            problems=tuple(self._problems),
+        )
+
+    def _problem(self, kind: str, path: str, detail: str) -> None:
+        self._problem_count += 1
+        if len(self._problems) < MAX_PROBLEMS:
+            self._problems.append(Problem(kind, path, detail))
+
+    # -- the record ------------------------------------------------------------------------------------
+
+    def manifest(self) -> None:
+        """Whether SQLite finds its file in order, and the last run came to its end."""
+        if self._query("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise damaged(str(self._path))
+        if self._query("SELECT 1 FROM meta WHERE key = 'afresh'").fetchone():
+            self._unconfirmed = 0
+            self._problem("interrupted", str(self._path), f"a run was starting afresh: {_AGAIN}")
+        elif (first := self._query("SELECT min(first) FROM pending").fetchone()[0]) is not None:
+            self._unconfirmed = first
+            detail = f"a run was interrupted, row {first} and later ones may lack their files: {_AGAIN}"
+            self._problem("interrupted", str(self._path), detail)
+        for source in self._sources.values():
+            self._bytes_in += source.junk
+            if not source.done:
+                size = "its end" if source.size is None else source.size
+                detail = f"read up to octet {source.checkpoint}, not {size}: {_AGAIN}"
+                self._problem("unfinished", source.uri, detail)
+
+    def rows(self, progress: Callable[[int, int], object] | None) -> None:
+        """Every message's row, and the file it names."""
+        total = self._query("SELECT max(id) FROM message").fetchone()[0] or 0
+        next_tick, last = 0.0, 0
+        for values in self._query(_ROWS):
+            number = values[0]
+            if number != last + 1:
+                self._problem("row", f"row {last + 1}", f"missing, up to {number - 1}")
+            last = number
+            self._row(values[:22], values[22:])
+            if progress and (number == total or time.monotonic() >= next_tick):
+                next_tick = time.monotonic() + _TICK
+                progress(number, total)
+        for source in self._sources.values():
+            if source.at is not None and source.at != source.checkpoint:
+                self._gap(source, source.at, source.checkpoint)
+            elif source.done and source.checkpoint != source.size:
+                self._problem(
+                    "tiling", source.uri, f"{source.checkpoint} octets are told of, not {source.size}"
+                )
+
+    def _row(self, values: tuple[Any, ...], kept: tuple[Any, ...]) -> None:
+        number, source_id, offset, length = values[:4]
+        outcome, path = values[8:10]
+        named = isinstance(path, str) and self._named(path, number)
+        source = self._sources.get(source_id)
+        if source:
+            source.seen += 1
+            source.first, source.last = source.first or number, number
+        if outcome in self._outcomes:
+            self._outcomes[outcome] += 1
+        if checksum(values[:-1]) != values[-1]:
+            # Whatever else is wrong with the row follows from that, and names only what it no longer says.
+            self._problem("row", f"row {number}", "edited: its values are not those of its check sum")
+            if source:
+                source.at = None
+            return
+        self._bytes_in += length
+        if source is None or outcome not in self._outcomes:
+            self._problem("row", f"row {number}", f"of no source, or of no known outcome ({outcome})")
+            return
+        if source.at is not None and source.at != offset:
+            self._gap(source, source.at, offset)
+        source.at = offset + length
+        if (path is not None) != (outcome in {WRITTEN, QUARANTINED}):
+            self._problem("row", f"row {number}", f"{outcome}, but it names {'a' if path else 'no'} file")
+        elif outcome == DUPLICATE:
+            self._duplicate(number, values, kept)
+        elif named:
+            file = Written(path, *values[6:8], *values[18:20])
+            self._bytes_out += file.size if outcome == WRITTEN else 0
+            self._file(file, number)
+
+    def _gap(self, source: _SourceTally, at: int, offset: int) -> None:
+        first, end = sorted((at, offset))
+        whose = "no message" if at < offset else "two messages"
+        self._problem("tiling", source.uri, f"octets {first} to {end} belong to {whose}")
+
+    def _duplicate(self, number: int, values: tuple[Any, ...], kept: tuple[Any, ...]) -> None:
+        message_id, of, labels, key = values[5], values[10], values[15], kept[0]
+        outcome, kept_id, kept_key, kept_labels = kept[1:]
+        name, kept_name = (normalise_message_id(str(text or "").encode()) for text in (message_id, kept_id))
+        by_id = name is not None and self._options.get("dedup") == "message-id"
+        if outcome not in {WRITTEN, QUARANTINED}:
+            self._problem("duplicate", f"row {number}", f"a copy of row {of}, which is not kept")
+        elif name != kept_name or not (by_id or (key is not None and key == kept_key)):
+            self._problem("duplicate", f"row {number}", f"a copy of row {of}, which has another key")
+        elif not _labels(labels) <= _labels(kept_labels):
+            self._problem("duplicate", f"row {number}", f"its labels are not among those of row {of}")
+
+    def other_tables(self) -> None:
+        """Whether what is told of messages is told of ones that exist, and of candidates, of all."""
+        there = {name for (name,) in self._query("SELECT name FROM sqlite_master")}
+        for table in ("file", "repair", "refusal", "dedup"):
+            query = f"SELECT count(*) FROM {table} WHERE message NOT IN (SELECT id FROM message)"  # noqa: S608
+            if table in there and (count := self._query(query).fetchone()[0]):
+                self._problem("count", f"table {table}", f"{count} rows tell of messages that have no row")
+        counts = dict(self._query("SELECT source_id, count(*) FROM candidate GROUP BY source_id").fetchall())
+        for source in self._sources.values():
+            expected = min(source.candidates, MAX_CANDIDATES)
+            if counts.get(source.id, 0) != expected:
+                self._problem("count", source.uri, f"{counts.get(source.id, 0)} candidates, not {expected}")
+
+    # -- the files -------------------------------------------------------------------------------------
+
+    def _named(self, path: str, number: int) -> bool:
+        if self._paths.name(path):
+            return True
+        self._problem("row", f"row {number}", f"names a file that another row names: {path}")
+        return False
+
+    def _file(self, file: Written, number: int) -> None:
+        if self._unconfirmed is not None and number >= self._unconfirmed:
+            return
+        digests = Digests(file.head_size or 0)
+        try:
+            digests.read(self._root / file.path)
+        except (FileNotFoundError, NotADirectoryError):
+            self._paths.miss(file)
+        except PermissionError as error:
+            self._problem("unreadable", file.path, error.strerror or str(error))
+        except OSError as error:
+            self._problem("changed", file.path, f"not a file that can be read: {error.strerror or error}")
+        else:
+            self._compare(file, digests)
+
+    def _compare(self, file: Written, digests: Digests) -> None:
+        head, body = digests.result()
+        if digests.size < file.size:
+            self._problem("truncated", file.path, f"{digests.size} octets of {file.size}")
+        elif digests.size > file.size:
+            self._problem("changed", file.path, f"{digests.size} octets, {file.size} were written")
+        elif head != file.head_sha256:
+            self._problem("changed", file.path, "its header block is not what was written")
+        elif body != file.body_sha256:
+            self._problem("changed", file.path, "its body is not what was written")
+
+    def folder(self) -> None:
+        """What the folder holds, against what the rows name."""
+        query = (
+            "SELECT f.path, m.head_sha256, m.body_sha256, m.head_size, m.body_size, m.id FROM file AS f "
+            "JOIN message AS m ON m.id = f.message WHERE f.volume IS NULL"
+        )
+        for *values, number in self._query(query):
+            file = Written(*values)
+            if self._named(file.path, number):
+                self._file(file, number)
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(self._root / folder) as entries:
+                    for entry in entries:
+                        self._entry(entry, folder + entry.name, folders)
+            except OSError as error:
+                self._problem("unreadable", folder, error.strerror or str(error))
+        for path in self._paths.missed():
+            self._problem("missing", path, "not there")
+
+    def _entry(self, entry: os.DirEntry[str], path: str, folders: list[str]) -> None:
+        if entry.is_dir(follow_symlinks=False):
+            # A folder with a manifest of its own is another destination.
+            if not os.path.lexists(f"{entry.path}/{MANIFEST_NAME}"):
+                folders.append(path + "/")
+        elif entry.name.startswith(".unmbox-") and entry.name.endswith(".part"):
+            self._problem("temporary", path, f"left by a run that was interrupted: {_AGAIN}")
+        elif not (entry.name.lower().endswith(".eml") or path.startswith("quarantine/")):
+            return
+        elif not self._paths.is_named(path):
+            was = self._paths.found_at(self._root / path, entry.stat(follow_symlinks=False).st_size)
+            if was is None:
+                self._problem("foreign", path, "no row names it")
+            else:
+                self._problem("renamed", was, f"now at {path}")
+
+    # -- the sources -----------------------------------------------------------------------------------
+
+    def find(self, source: Source) -> _SourceTally:
+        """The row of a source that is to be read again, by its name, or else by its content."""
+        found = self._query("SELECT id FROM source WHERE uri = ?", (source.uri,)).fetchall()
+        if not found and source.is_path:
+            identity = (source.size, sample_digest(source.uri))
+            found = self._query("SELECT id FROM source WHERE size = ? AND digest = ?", identity).fetchall()
+        elif not found:
+            found = self._query("SELECT id FROM source WHERE digest IS NULL").fetchall()
+        if len(found) != 1:
+            raise UsageError(f"{source.name} is none of the sources of {self._root}, or could be several")
+        return self._sources[found[0][0]]
+
+    def source(self, source: Source, tally: _SourceTally) -> None:
+        """Convert a source once more, as far as it was read, and compare with its rows."""
+        query = (
+            "SELECT offset, from_line, length, head_sha256, body_sha256, head_size, outcome FROM message "
+            "WHERE source_id = ? AND id BETWEEN ? AND ? ORDER BY id"
+        )
+        rows = self._query(query, (tally.id, tally.first, tally.last))
+        writer = _writer(self._options)
+        row: Any = None
+        digests, end = Digests(0), 0
+        for event in _events(source, Parser(variant=self._options.get("variant", "auto"))):
+            if isinstance(event, Head):
+                row = rows.fetchone()
+                if row is None or row[:2] != (event.offset, storable(event.from_line)):
+                    break
+                digests = Digests(row[5] or 0)
+            if isinstance(event, Junk):
+                end = event.offset + len(event.data)
+            elif row and row[6] != QUARANTINED:
+                digests.update(writer.send(event))
+            if isinstance(event, End):
+                end = event.offset + event.length
+                if row[2] != event.length or (row[6] != QUARANTINED and row[3:5] != digests.result()):
+                    self._problem("source", source.name, f"the message at octet {event.offset} is another")
+        else:
+            row = rows.fetchone()
+            if row is None and end == tally.checkpoint:
+                return
+        if row or tally.done:
+            self._problem("source", source.name, f"not what it was from octet {end} on")
+
+
+def _writer(options: Mapping[str, str]) -> EmlWriter:
+    return EmlWriter(
+        headers=options.get("headers", "preserve"),
+        newline=options.get("newline", "crlf"),
+        repair_signed=options.get("repair_signed") == "true",
+        locale=options.get("locale") or None,
+    )
+
+
+def _events(source: Source, parser: Parser) -> Iterator[Event]:
+    for chunk in source.chunks():
+        yield from parser.feed(chunk)
+    yield from parser.close()
+
+
+def _labels(text: str) -> set[str]:
+    try:
+        return set(json.loads(text))
+    except (TypeError, ValueError):  # an edited row, which is told as such
+        return set()

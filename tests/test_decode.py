@@ -1,0 +1,270 @@
+"""Field values as people read them: the grammar, the sins, and that nothing raises, is lost or takes long."""
+
+from __future__ import annotations
+
+import base64
+import quopri
+import time
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from unmbox._decode import decode_addresses, decode_text, parameter
+
+
+def b64(octets: bytes) -> bytes:
+    return base64.b64encode(octets)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"", ""),
+        (b" plain \r\n", "plain"),
+        (b"a\r\n b\n\tc\r d", "a b c d"),
+        (b"=?utf-8?Q?Gr=C3=BC=C3=9Fe_aus_K=C3=B6ln?=", "Grüße aus Köln"),
+        (b"=?utf-8?B?5pel5pys6Kqe?= and =?iso-8859-1?q?caf=E9?=", "日本語 and café"),
+        (b"=?utf-8?q?a?= =?utf-8?q?b?=\r\n  =?utf-8?q?_c?=", "ab c"),
+        # Adjacent words of different charsets, too, lose what is between them (RFC 2047 §6.2).
+        (b"=?utf-8?q?=C3=A9?=  =?iso-8859-1?q?=E9?=", "éé"),
+        (b"=?utf-8?q?a?= b =?utf-8?q?c?=", "a b c"),
+        (b"=?us-ascii?q?=3D=5F=3f?=", "=_?"),
+        (b"=?utf-8*de?q?Gr=C3=BC=C3=9Fe?=", "Grüße"),
+        (b"=?iso-2022-jp?B?GyRCRnxLXBsoQg==?=", "日本"),
+        # Raw UTF-8 (RFC 6532).
+        ("Grüße 日本".encode(), "Grüße 日本"),
+        ("Grüße =?utf-8?q?=C3=A9?= 日本".encode(), "Grüße é 日本"),
+    ],
+)
+def test_the_grammar(raw: bytes, expected: str) -> None:
+    assert decode_text(raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        # A character that begins in one word and ends in the next; with another case of the charset, too.
+        (b"=?utf-8?Q?=E6=97?= =?UTF-8?q?=A5=E6=9C=AC?=", "日本"),
+        (b"=?gb2312?B?1tA=?= =?gb2312?B?zsQ=?=", "中文"),
+        (b"=?gb2312?Q?=D6?= =?gb2312?B?0M7E?=", "中文"),
+        # Base64 that was cut at any place.
+        (b"=?utf-8?B?5pel5p?= =?utf-8?B?ys6Kqe?=", "日本語"),
+        # Each word is ISO 2022 in itself, and the first forgot to return to ASCII.
+        (b"=?iso-2022-jp?B?GyRCRnxLXA==?= =?iso-2022-jp?B?GyRCOGwbKEI=?=", "日本語"),
+        (b"=?utf-8?Q?hello big world?=", "hello big world"),
+        (b"=?utf-8?Q?hello\r\n world?=", "hello world"),
+        (b"=?utf-8?B?5pel 5pys\r\n 6Kqe?=", "日本語"),
+        (b'"=?utf-8?Q?=C3=A9t=C3=A9?="', '"été"'),
+        (b"=?utf-8?q?a?=b=?utf-8?q?c?=", "abc"),
+        (b"=?utf-8?Q?What?=20now??=", "What? now?"),
+        (b"=?utf-8?Q?=C3=A9?=Ed", "éEd"),
+        (b"=?utf-8?Q?=C3=A9t=C3=A9", "été"),
+        (b"=?utf-8?B?5pel5pys", "日本"),
+        (b"=?utf-8?B?5pel5pys?", "日本"),
+        (b"=?utf-8?Q?=C3=A9?=?utf-8?Q?t=C3=A9?=", "été"),
+        (b"=?utf-8?Q?=C3=A9 =?utf-8?Q?t=C3=A9?=", "é té"),
+        (b"=?utf-8?B?w6k?=", "é"),
+        (b"=?utf-8?B?w6k===?=", "é"),
+        (b"=?utf-8?B?w6k=w6k=?=", "éé"),
+        # Names of charsets that are wrong, unknown or a superset's in truth.
+        (b"=?us-ascii?Q?=C3=A9?=", "é"),
+        (b"=?iso-8859-1?Q?=C3=A9t=C3=A9?=", "été"),
+        (b"=?iso-8859-1?Q?=93quoted=94?=", "“quoted”"),
+        (b"=?utf-8?Q?caf=E9_cr=E8me?=", "café crème"),
+        (b"=?unknown-8bit?Q?=C3=A9t=C3=A9?=", "été"),
+        (b"=?x-nonsense?Q?Stra=DFe_nach_K=F6ln?=", "Straße nach Köln"),
+        (b"=??Q?=C3=A9?=", "é"),
+        ("=?x-sjis?B?" + b64("①髙橋".encode("cp932")).decode() + "?=", "①髙橋"),
+        ("=?ms932?B?" + b64("①".encode("cp932")).decode() + "?=", "①"),
+        ("=?gb2312?B?" + b64("镕".encode("gbk")).decode() + "?=", "镕"),
+        ("=?ks_c_5601-1987?B?" + b64("똠방".encode("cp949")).decode() + "?=", "똠방"),
+        (b"=?iso-2022-jp?B?" + b64(b"\x1b$B-!-j\x1b(B") + b"?=", "①㈱"),
+        (b"=?euc-jp?Q?=AD=A1=AD=EA?=", "①㈱"),
+        (b"=?windows1252?Q?=80?=", "€"),
+        (b"=?cp-850?Q?=82?=", "é"),
+        # Raw octets inside an encoded-word.
+        (b"=?iso-8859-1?Q?M\xfcller?=", "Müller"),
+        # Line ends smuggled in stay inside the line.
+        (b"=?utf-8?Q?a=0D=0ABcc:_b?=", "a Bcc: b"),
+    ],
+)
+def test_the_sins(raw: bytes | str, expected: str) -> None:
+    assert decode_text(raw.encode() if isinstance(raw, str) else raw) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=?",
+        "=?=",
+        "?=",
+        "=?utf-8?X?abc?=",
+        "=?utf-8?B?not base64!?=",
+        "=?utf-8?B?b@d?= =?utf-8?B?w0rs*?=",
+        "a =?utf 8?Q?b?= c",
+        "1 =? 2",
+    ],
+)
+def test_what_is_no_encoded_word_stays(text: str) -> None:
+    assert decode_text(text.encode()) == text
+
+
+def test_a_bad_word_leaves_its_neighbours() -> None:
+    raw = b"=?utf-8?Q?=C3=A9?= =?utf-8?B?b@d?= =?utf-8?Q?=C3=A9?="
+    assert decode_text(raw) == "é =?utf-8?B?b@d?= é"
+
+
+def test_damage_in_a_long_text_leaves_the_rest() -> None:
+    octets = "日本語のとても長い件名".encode()
+    assert decode_text(b"=?utf-8?B?" + b64(octets[:-1]) + b"?=")[:10] == "日本語のとても長い件"
+    raw = b"=?shift_jis?B?" + b64("日本語のとても長い件名".encode("cp932") + b"\x81") + b"?="
+    assert decode_text(raw) == "日本語のとても長い件名\udc81"
+
+
+def test_raw_octets_are_guessed_with_the_declared_charsets() -> None:
+    raw = "Привет ".encode("koi8-r") + b"=?koi8-r?Q?=D7?="
+    assert decode_text(raw) == "Привет в"
+    assert decode_text("Да".encode("koi8-r"), ["koi8-r"]) == "Да"
+    # Parts of a value are of one charset.
+    assert decode_text("髙橋 ".encode("cp932") + b"=?us-ascii?Q?x?=" + " 様".encode("cp932")) == "髙橋 x 様"
+
+
+def test_raw_iso_2022_jp_is_decoded() -> None:
+    assert decode_text("Re: 日本語".encode("iso-2022-jp")) == "Re: 日本語"
+    assert decode_addresses("日本 <a@b>".encode("iso-2022-jp")) == "日本 <a@b>"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"a@b, C <c@d>", "a@b, C <c@d>"),
+        (b"=?utf-8?Q?J=C3=B6rg_M=2E?= <a@b>", "Jörg M. <a@b>"),
+        (b"=?utf-8?Q?M=C3=BCller=2C_J=C3=B6rg?= <a@b>, c@d", '"Müller, Jörg" <a@b>, c@d'),
+        (b'"=?utf-8?Q?M=C3=BCller=2C?= J" <a@b>', '"Müller, J" <a@b>'),
+        (b'"=?utf-8?Q?a=22b=5C?=" <a@b>', '"a\\"b\\\\" <a@b>'),
+        (b"=?utf-8?Q?boss=40bank=2Eexample?= <a@b>", '"boss@bank.example" <a@b>'),
+        (b"a@b (=?utf-8?Q?=C3=A9=29?=)", "a@b (é\\))"),
+        (b"a@b ((=?utf-8?Q?=C3=A9=2C?=)), =?utf-8?Q?=C3=A9=2C?= <c@d>", 'a@b ((é,)), "é," <c@d>'),
+        (b'"a\\"b" =?utf-8?Q?=2C?= <c@d>', '"a\\"b" "," <c@d>'),
+        # An address is never made of an encoded-word.
+        (b"<=?utf-8?Q?a=40evil?=@b>", "<=?utf-8?Q?a=40evil?=@b>"),
+        ("Jörg <jörg@köln.example>".encode(), "Jörg <jörg@köln.example>"),
+        ("Team: =?utf-8?q?=C3=A9?= <a@b>, c@d;".encode(), "Team: é <a@b>, c@d;"),
+        (b"  \r\n", ""),
+    ],
+)
+def test_addresses(raw: bytes, expected: str) -> None:
+    assert decode_addresses(raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "name", "expected"),
+    [
+        (b"text/plain; charset=utf-8", "charset", "utf-8"),
+        (b"text/plain; CharSet = utf-8 ; format=flowed", "charset", "utf-8"),
+        (b"text/plain;\r\n\tcharset=us-ascii (Plain text)", "charset", "us-ascii"),
+        (b'text/plain; charset="utf-8"', "charset", "utf-8"),
+        (b"text/plain", "charset", None),
+        (b"text/plain; charset", "charset", None),
+        (b"text/plain; charset=", "charset", ""),
+        (b'x; name="a;b=c; charset=no"; charset=yes', "charset", "yes"),
+        (b'x; name="a \\"b\\" c"', "name", 'a "b" c'),
+        (b'x; name="C:\\dir\\file.txt"', "name", "C:\\dir\\file.txt"),
+        (b"x; filename=two words (1).pdf; y=z", "filename", "two words (1).pdf"),
+        (b'x; filename="unclosed.pdf', "filename", '"unclosed.pdf'),
+        (b"x; filename=a; filename=b", "filename", "a"),
+        (b"x; filename*=utf-8'en'%E6%97%A5%20%E6%9C%AC.txt; filename=x", "filename", "日 本.txt"),
+        (b"x; filename=x; filename*=UTF-8''%E6%97%A5.txt", "filename", "日.txt"),
+        # A character that begins in one part and ends in the next.
+        (b"x; filename*1*=%97%A5; filename*0*=utf-8''%E6; filename*2=%41.txt", "filename", "日%41.txt"),
+        (b"x; filename*0=a; filename*1=b; filename*3=d", "filename", "ab"),
+        (b"x; filename*1=b", "filename", None),
+        (b"x; filename*=%E6%97%A5.txt", "filename", "日.txt"),
+        (b"x; filename*=nonsense''%E6%97%A5.txt", "filename", "日.txt"),
+        (b"x; filename*=utf-8''100%.txt", "filename", "100%.txt"),
+        (b'x; name="=?utf-8?B?5pel5pys?=.txt"', "name", "日本.txt"),
+        (b'x; name="=?utf-8?B?5pel?=\r\n =?utf-8?B?5pys?="', "name", "日本"),
+        ('x; filename="日本.txt"'.encode(), "filename", "日本.txt"),
+        (b'x; filename="Stra\xdfe nach K\xf6ln.txt"', "filename", "Straße nach Köln.txt"),
+    ],
+)
+def test_parameters(raw: bytes, name: str, expected: str | None) -> None:
+    assert parameter(raw, name) == expected
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.binary(max_size=8),
+        st.sampled_from(
+            (
+                *(b"=?utf-8?q?", b"=?UTF-8?B?", b"=?x?q?", b"=?iso-2022-jp?b?", b"=?gb2312?q?", b"?=", b"=?"),
+                *(b" ", b"\r\n ", b'"', b"<", b">", b"(", b")", b"\\", b"=E6", b"=97=A5", b"5pel", b"\x1b$B"),
+                *(b";", b"=", b"filename", b"*0*", b"*", b"utf-8''%E6", "日".encode()),
+            )
+        ),
+    ),
+    max_size=20,
+).map(b"".join)
+
+
+@given(PIECES)
+@example(b"=?utf-7?q?+AGE-?=")
+@example(b"=?punycode?q?abc?= =?idna?q?abc?= =?rot13?q?abc?= =?undefined?q?abc?= =?unicode_escape?q?\\?=")
+@example(b"=?\xff?q?a?=")
+def test_nothing_raises(raw: bytes) -> None:
+    for text in (decode_text(raw), decode_text(raw, ["nonsense", "utf-16", "\x00"]), decode_addresses(raw)):
+        assert isinstance(text, str)
+        assert text == text.strip()
+    assert parameter(raw, "filename") is None or parameter(b"x;" + raw, "filename") != ""
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])), st.integers(1, 20), st.booleans())
+def test_what_was_encoded_comes_back(text: str, cut: int, base64ed: bool) -> None:
+    octets = text.strip().encode()
+    words = []
+    for at in range(0, len(octets), cut):
+        piece = octets[at : at + cut]
+        coded = b64(piece) if base64ed else quopri.encodestring(piece, header=True).replace(b"=\n", b"")
+        words.append(b"=?utf-8?" + (b"b" if base64ed else b"q") + b"?" + coded.replace(b"?", b"=3F") + b"?=")
+    assert decode_text(b"\r\n ".join(words)) == text.strip()
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])).filter(lambda text: "=?" not in text)
+)
+def test_valid_utf8_is_never_read_as_something_else(text: str) -> None:
+    for candidates in ((), ("gb2312", "iso-8859-1", "iso-2022-jp")):
+        assert decode_text(text.encode(), candidates) == text.strip()
+        assert decode_addresses(text.encode(), candidates) == text.strip()
+
+
+HOSTILE = {
+    "words": b"=?utf-8?q?=E3=81=82?= ",
+    "charsets in turn": b"=?utf-8?q?=ff?= =?big5?q?=ff?= ",
+    "openings": b"=?utf-8?q?",
+    "closings": b"?= ",
+    "half openings": b"=?",
+    "bad base64": b"=?utf-8?b?!?= ",
+    "comments": b"((=?u?q?a?=",
+    "quotes": b'"<\\ =?u?q?a?=',
+    "folds": b"\r\n \xff",
+    "escapes": b"\x1b$B",
+    "parameters": b";filename*0*=",
+    "parts": b";x*1=' ;filename=\"\\",
+    "blanks": b"; \t ",
+    "octets": b"\xe9\xff\x80 ",
+}
+
+
+@pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE)
+def test_time_is_linear(piece: bytes) -> None:
+    def seconds(count: int) -> float:
+        started = time.process_time()
+        decode_addresses(piece * count)
+        decode_text(piece * count)
+        parameter(b"x; filename=" + piece * count, "filename")
+        return time.process_time() - started
+
+    # Eight times as much may take sixteen times as long, and a moment; quadratic would take 64 times.
+    assert seconds(16_000) < 16 * seconds(2_000) + 0.2
