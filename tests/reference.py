@@ -116,16 +116,18 @@ def fields_of(block: list[Line]) -> list[tuple[bytes, bytes]]:
     return fields
 
 
-def content_type(block: list[Line]) -> tuple[bytes, bytes | None]:
-    """The media type of a header block, and the boundary that it declares."""
+def content_type(block: list[Line]) -> bytes | None:
+    """The media type that a header block declares."""
     for name, value in fields_of(block):
         if name == b"content-type":
-            found = re.search(rb'boundary[ \t]*=[ \t]*("([^"]*)"|[^;\s]+)', value, re.IGNORECASE)
-            boundary = None
-            if found:
-                boundary = found[2] if found[2] is not None else found[1]
-            return value.partition(b";")[0].strip().lower(), boundary
-    return b"text/plain", None
+            return value.partition(b";")[0].strip(b' \t"').lower()
+    return None
+
+
+def boundaries_in(text: bytes) -> set[bytes]:
+    """The boundaries that a text declares."""
+    found = re.findall(rb'boundary[ \t]*=[ \t]*(?:"([^"]+)"|([^;\s"]+))', text, re.IGNORECASE)
+    return {quoted or bare for quoted, bare in found}
 
 
 class Reference:
@@ -149,7 +151,7 @@ class Reference:
         remain = len(self.lines) - following
         if is_dated(line.text):
             return before_is_blank or self.header_at(following) or remain <= 1
-        if at + 1 == len(self.lines):
+        if not remain:
             # Nothing but a From_ line, cut off: a mailbox all the same.
             return all(not one.text.strip() for one in self.lines[:at])
         if not self.header_at(following):
@@ -209,35 +211,54 @@ class Reference:
             rejected.extend(line.offset for line in inside if line.text.startswith(b"From "))
             self.claimed.add(start)
             return body, claimed
-        boundaries = {content_type(self.lines[start + 1 : at])[1]} - {None, b""}
-        part_headers: list[Line] | None = None  # not None: between a boundary line and the empty line
+        return body, self.end_of_body(start, body, rejected)
+
+    def end_of_body(self, start: int, body: int, rejected: list[int]) -> int:
+        """The line of the next separator, with an eye on MIME: what it hides goes to `rejected`."""
+        boundaries = boundaries_in(b"".join(line.text for line in self.lines[start + 1 : body]))
+        part: tuple[bytes, list[Line]] | None = None  # since a boundary line: its boundary and the header
         first_line = False
-        attached_at: int | None = None
+        closers: set[bytes] = set()  # the boundaries that end the attached message
+        attached_at = 0
         for at in range(start + 1, len(self.lines)):
             line = self.lines[at]
-            delimiter = line.text.rstrip(b" \t")
+            boundaries |= boundaries_in(line.text)
             if line.text.startswith(b"From ") and at >= body:
-                if attached_at is not None and line.offset - attached_at >= MAX_SPAN:
-                    attached_at = None
-                hidden = first_line or attached_at is not None or self.after_begin(at, start)
+                if line.offset - attached_at > MAX_SPAN:
+                    closers = set()
+                hidden = first_line or closers or self.after_begin(at, start)
                 if not hidden and self.separates(at):
-                    return body, at
+                    return at
                 rejected.append(line.offset)
             first_line = False
-            if delimiter[:2] == b"--" and delimiter[2:] in boundaries:
-                part_headers, attached_at = [], None
-            elif delimiter[:2] == b"--" and delimiter.endswith(b"--") and delimiter[2:-2] in boundaries:
-                part_headers, attached_at = None, None
-            elif part_headers is not None and line.text:
+            if line.text.startswith(b"--"):
+                if any(line.text[2:].startswith(closer) for closer in closers):
+                    closers = set()
+                part = (line.text[2:].rstrip(b" \t"), [])
+            elif part and line.text:
                 # What is no field there is the part's text already.
-                real = is_header(line) or (is_fold(line) and part_headers)
-                part_headers = [*part_headers, line] if real else None
-            elif part_headers is not None:
-                kind, boundary = content_type(part_headers)
-                boundaries |= {boundary} - {None, b""}
-                attached_at = line.ends if kind == b"message/rfc822" else None
-                part_headers, first_line = None, True
-        return body, len(self.lines)
+                real = is_header(line) or is_fold(line)
+                part = (part[0], [*part[1], line]) if real else None
+            elif part:
+                boundary, block = part
+                first_line = boundary in boundaries or self.comes_again(boundary, block, at)
+                if first_line and not closers and self.holds_message(block, start, body):
+                    closers, attached_at = boundaries | {boundary}, line.ends
+                part = None
+        return len(self.lines)
+
+    def comes_again(self, boundary: bytes, block: list[Line], at: int) -> bool:
+        """Tell whether a boundary that nothing declares is one all the same: MIME below it, and it comes again."""
+        if boundary.endswith(b"--") or not any(name.startswith(b"content-") for name, _ in fields_of(block)):
+            return False
+        return bool(boundary) and any(line.text.startswith(b"--" + boundary) for line in self.lines[at + 1 :])
+
+    def holds_message(self, block: list[Line], start: int, body: int) -> bool:
+        """Tell whether a part is a message: it says so, or is a digest's and says nothing (RFC 2046 §5.1.5)."""
+        kind = content_type(block)
+        if kind is None:
+            return content_type(self.lines[start + 1 : body]) == b"multipart/digest"
+        return kind == b"message/rfc822"
 
     def stray(self, start: int, at: int) -> bool:
         """Tell whether a From_ line stands in a header block that has not said yet whose it is."""

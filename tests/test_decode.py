@@ -63,7 +63,7 @@ def test_the_grammar(raw: bytes, expected: str) -> None:
         (b"=?utf-8?B?5pel5pys", "日本"),
         (b"=?utf-8?B?5pel5pys?", "日本"),
         (b"=?utf-8?Q?=C3=A9?=?utf-8?Q?t=C3=A9?=", "été"),
-        (b"=?utf-8?Q?=C3=A9 =?utf-8?Q?t=C3=A9?=", "é té"),
+        (b"=?utf-8?Q?=C3=A9 =?utf-8?Q?t=C3=A9?=", "été"),
         (b"=?utf-8?B?w6k?=", "é"),
         (b"=?utf-8?B?w6k===?=", "é"),
         (b"=?utf-8?B?w6k=w6k=?=", "éé"),
@@ -150,7 +150,7 @@ def test_raw_iso_2022_jp_is_decoded() -> None:
         # An address is never made of an encoded-word.
         (b"<=?utf-8?Q?a=40evil?=@b>", "<=?utf-8?Q?a=40evil?=@b>"),
         ("Jörg <jörg@köln.example>".encode(), "Jörg <jörg@köln.example>"),
-        ("Team: =?utf-8?q?=C3=A9?= <a@b>, c@d;".encode(), "Team: é <a@b>, c@d;"),
+        (b"Team: =?utf-8?q?=C3=A9?= <a@b>, c@d;", "Team: é <a@b>, c@d;"),
         (b"  \r\n", ""),
     ],
 )

@@ -428,11 +428,31 @@ def test_what_is_no_relative_path_is_bad_use(way: str, name: str, replace: bool,
     assert tree(tmp_path) == {}
 
 
-@pytest.mark.parametrize("name", ["..\\a.eml", "a\\b.eml", "C:a.eml", "a.eml:stream", "a/..\\b.eml"])
-def test_what_windows_takes_for_a_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["..\\a.eml", "a\\b.eml", "C:a.eml", "a.eml:stream", "a/..\\b.eml", "..\\a/b.eml", "C:/b.eml"],
+)
+def test_what_windows_takes_for_a_path(
+    way: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sinks, "_WINDOWS", True)
     with DirectorySink(tmp_path) as sink, pytest.raises(UsageError, match="not a relative path"):
         put(sink, name)
+    assert names(tmp_path) == []
+
+
+def test_a_relative_destination_stays_where_it_was(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with DirectorySink("eml") as sink:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        put(sink, "a/b.eml")
+        put(sink, "c.eml", bytes(300_000))
+        (tmp_path / "eml" / ".unmbox-7-1.part").touch()
+        assert sink.clear_leftovers() == 1
+    assert set(tree(tmp_path)) == {"eml/a/b.eml", "eml/c.eml"}
 
 
 @given(name=st.text(st.sampled_from("ab./\\~:\0é\ud800 "), max_size=12), replace=st.booleans())
@@ -514,9 +534,8 @@ def test_a_failed_probe_leaves_nothing(way: str, tmp_path: Path, monkeypatch: py
 def test_a_system_without_nameless_files(call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No /proc, a file system without O_TMPFILE, one without hard links: found out once, then renamed."""
     before = open_descriptors()
-    for after in (
-        range(2, 4) if call == "open" else range(1)
-    ):  # the destination and the probe's file come first
+    # The destination and the probe's first file are opened before.
+    for after in range(2, 4) if call == "open" else range(1):
         monkeypatch.setattr(sinks, "os", failing(call, errno.EOPNOTSUPP, after=after))
         sink = DirectorySink(tmp_path)
         monkeypatch.undo()
@@ -790,6 +809,7 @@ def test_close_discards_what_is_under_way(way: str, tmp_path: Path) -> None:
         lambda: put(sink, "a.eml"),
         lambda: put(sink, "a/b.eml"),
         lambda: put(sink, "a.eml", b"x" * 300_000),
+        lambda: [None][sink.clear_leftovers()],
     ]
     for use in uses:
         with pytest.raises(UsageError):

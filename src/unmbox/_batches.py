@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 
-from unmbox import _headers
 from unmbox._block import Repair
 from unmbox._head import MessageHead
 from unmbox._parser import Parser
@@ -45,7 +44,7 @@ SPOOL = 1 << 20
 """Octets of one message that are kept in memory; what is longer goes to its file as it comes."""
 _MANY_STRAYS = 10_000
 _TICK = 0.1
-_RECIPIENTS = ("To", "Cc", "Bcc")
+_RECIPIENTS = (b"to", b"cc", b"bcc")
 
 
 _Sums = tuple[bytes, bytes, bytes]
@@ -303,7 +302,7 @@ class Job:
             mail.spool(self._sink)
 
     def _fail(self, mail: Mail, error: Exception, octets: bytes) -> None:
-        """What should not happen: the message goes to quarantine as it is, with the reason, and the run on."""
+        """What should not happen: the message goes to quarantine as it is, and the run goes on."""
         mail.failure = f"{type(error).__name__}: {error}"
         logging.getLogger("unmbox").warning(
             "quarantined the message at octet %d of %s: %s", mail.head.offset, self._name, mail.failure
@@ -398,12 +397,13 @@ class Job:
         head, (head_sum, body_sum, identity) = mail.head, sums
         # A run that was killed after a shared index had been told finds its own message there.
         copy = verdict.kind == "duplicate" and verdict.of != entry.where
+        subject = head.text(b"subject")
         path: str | None
         if mail.failure:
             outcome, path = QUARANTINED, f"quarantine/{source.id}-{head.offset}.eml"
         else:
             outcome = DUPLICATE if copy else WRITTEN
-            path = None if copy else self._path(source, head, head_sum + body_sum, entry)
+            path = None if copy else self._path(source, head, subject, head_sum + body_sum, entry)
         labels = head.labels
         return Row(
             id=entry.where,
@@ -418,9 +418,9 @@ class Job:
             path=path,
             duplicate_of=verdict.of if copy and not mail.failure else None,
             date=head.date,
-            sender=head["From"],
-            recipients=", ".join(filter(None, map(head.__getitem__, _RECIPIENTS))) or None,
-            subject=head["Subject"],
+            sender=head.text(b"from"),
+            recipients=", ".join(filter(None, map(head.text, _RECIPIENTS))) or None,
+            subject=subject,
             labels=labels,
             thread_id=thread_id(head.block),
             state=state_of(head.block, labels),
@@ -429,17 +429,19 @@ class Job:
             key=identity if entry.message_id else sha256(entry.content + identity).digest(),
         )
 
-    def _path(self, source: SourceState, head: MessageHead, sums: bytes, entry: Entry) -> str:
+    def _path(
+        self, source: SourceState, head: MessageHead, subject: str | None, sums: bytes, entry: Entry
+    ) -> str:
         """The name: from the message alone, or where copies are kept too, from its place as well."""
         if self._by_place:
             sums += b"%d %d" % (source.id, head.offset)
         elif not entry.message_id:
             sums += entry.content
-        fields = self._layout.fields
+        wants_sender = "sender" in self._layout.fields
         return self._layout.path(
             date=head.date,
-            subject=head.subject if "subject" in fields else "",
-            sender=(head["From"] or head.envelope.sender) if "sender" in fields else "",
+            subject=subject or "",
+            sender=(head.text(b"from") or head.envelope.sender) if wants_sender else "",
             hash=sha256(sums).hexdigest()[:12],
         )
 
@@ -464,6 +466,6 @@ class Job:
 
 def _entry(head: MessageHead, identity: bytes, number: int) -> Entry:
     """What the dedup index is asked: by Message-ID and body, or without an ID by the whole content."""
-    raw = _headers.find(head.block, b"Message-ID")
+    raw = head.raw_field(b"message-id")
     content = b"" if raw else content_of(head.block, head.envelope.date)
     return Entry(raw, identity, content, number)

@@ -4,7 +4,7 @@
 in a language of the charset, given how often its characters occur and how its words are capitalised. What
 is known beforehand is added: charsets that the message declares, its body, a locale. The cheapest reading
 wins. For names and subjects of a few characters this does better than a detector made for documents (see
-``benchmarks/charset_accuracy.py``); chardet is asked only where every reading leaves octets over.
+``benchmarks/charset_accuracy.py``); chardet is asked only where no reading is a good one.
 """
 
 from __future__ import annotations
@@ -158,6 +158,9 @@ _DECLARED: Final = {
     "mac_roman": _WESTERN, "cp850": _WESTERN, "cp437": _WESTERN, "cp852": _CENTRAL, "mac_latin2": _CENTRAL,
 }  # fmt: skip
 
+# What chardet is asked to choose from. It is loaded only then: most mail never needs it.
+_UNTABLED: Final = (*_DECLARED, "cp1257", "cp1258", "iso8859_4", "iso8859_10", "iso8859_13", "iso8859_16")
+
 # Costs in bits that no list gives, set on generated texts: names and phrases made of the same lists.
 _ASCII_LETTER: Final = 6.0
 _UNDECODABLE: Final = 30.0
@@ -179,6 +182,9 @@ _FINALS, _FINAL = re.compile(r"[ςךםןףץ]\w").findall, 8.0
 _MIXED_CASE: Final = 8.0
 _WORDS: Final = re.compile(r"[^\W\d_]+").findall
 
+# A reading whose characters other than ASCII cost more than this on average is hardly one.
+_POOR: Final = 13.0
+# What evidence is worth: a declaration (two less for each that is likelier), a locale, the body at most.
 _DECLARATION: Final = 16.0
 _LOCALE: Final = 6.0
 _BODY: Final = 40.0
@@ -214,6 +220,8 @@ def decode_strictly(raw: bytes, codec: str) -> str | None:
     `codec` is a name that `codec_name` gave. Japanese includes NEC row 13 and the IBM extensions (①, ㈱,
     髙), which Python's own ISO-2022-JP and EUC-JP refuse.
     """
+    if codec == "iso2022_kr" and b"\x1b$)C" not in raw:
+        raw = b"\x1b$)C" + raw  # RFC 1557 wants it once; encoded-words leave it out
     try:
         return raw.decode(codec)
     except (UnicodeError, LookupError):
@@ -225,8 +233,6 @@ def decode_strictly(raw: bytes, codec: str) -> str | None:
         return None if _NO_TEXT(text) else text
     if codec.startswith("iso2022_jp"):
         return _iso_2022_jp(raw)
-    if codec == "iso2022_kr" and not raw.startswith(b"\x1b$)C"):
-        return decode_strictly(b"\x1b$)C" + raw, codec)  # RFC 1557 wants it once; encoded-words leave it out
     return None
 
 
@@ -254,15 +260,17 @@ def decode_8bit(
     priors = _priors(tuple(candidates[:8]), locale)
     weights = _weigh(raw[:1000], tuple(priors))
     from_body = _from_body(_sample(body), tuple(priors))
-    codec, _ = min(weights, key=lambda one: weights[one] + priors[one] + from_body.get(one, 0.0))
+    codec, language = min(weights, key=lambda one: weights[one] + priors[one] + from_body.get(one, 0.0))
     text = raw.decode(codec, "unmbox-lossless")
+    strange = [_costs(language)[char] for char in text[:1000] if not char.isascii()]
+    poor = sum(strange) > _POOR * len(strange)
     left_over = len(_NO_TEXT(text))
-    if not left_over:
+    if not (poor or left_over):
         return text, codec
     guess = _ask_chardet(raw)
     if guess is not None:
         return guess
-    if 8 * left_over <= len(_HIGH.findall(raw)):
+    if not poor and 8 * left_over <= len(_HIGH.findall(raw)):
         return text, codec
     return raw.decode("ascii", "surrogateescape"), "unknown-8bit"
 
@@ -318,11 +326,15 @@ def _from_body(sample: bytes, readings: tuple[_Reading, ...]) -> dict[_Reading, 
     """Return what the body holds against each reading; its language alone where its charset is named."""
     if not sample:
         return {}
-    text = decode_strictly(sample, "utf_8") if b"\x1b$" not in sample else _iso_2022_jp(sample)
-    if text is None:
+    try:
+        # Not final: the sample may end in mid-character.
+        text = _iso_2022_jp(sample) or codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
         limit, weights = _BODY, _weigh(sample, readings)
     else:
-        limit, weights = _BODY_LANGUAGE, {reading: _bits(text, reading[1]) for reading in readings}
+        costs = {language: _bits(text, language) for _, language in readings if language != "any"}
+        limit = _BODY_LANGUAGE
+        weights = {reading: costs.get(reading[1], min(costs.values())) for reading in readings}
     least = min(weights.values())
     return {reading: min(weights.get(reading, least + limit) - least, limit) for reading in readings}
 
@@ -389,13 +401,16 @@ _costs = lru_cache(maxsize=None)(_Costs)
 
 
 def _ask_chardet(raw: bytes) -> tuple[str, str] | None:
-    """Return chardet's reading if it leaves nothing over; loaded here, for most mail never needs it."""
+    """Return chardet's reading among the charsets that have no table, if most of what it reads are letters."""
     import chardet
 
-    charset = chardet.detect(raw[:4096], compat_names=False)["encoding"]
-    codec = codec_name(charset or "")
+    found = chardet.detect(raw[:4096], compat_names=False, include_encodings=_UNTABLED)["encoding"]
+    codec = codec_name(found or "")
     text = decode_strictly(raw, codec) if codec else None
-    return None if codec is None or text is None or _NO_TEXT(text) else (text, codec)
+    if codec is None or text is None or _NO_TEXT(text):
+        return None
+    strange = [char.isalpha() for char in text if not char.isascii()]
+    return (text, codec) if 2 * sum(strange) > len(strange) else None
 
 
 def _iso_2022_jp(raw: bytes) -> str | None:
@@ -419,7 +434,7 @@ def _iso_2022_jp(raw: bytes) -> str | None:
         elif escape == b"(I":
             text = decode_strictly(run.translate(_TO_HIGH), "cp932")
         elif escape == b"$(D":
-            pairs = re.sub(rb"[\xa1-\xfe]{2}", rb"\x8f\g<0>", run.translate(_TO_HIGH))
+            pairs = re.sub(rb"[\xa1-\xfe]{2}", b"\x8f\\g<0>", run.translate(_TO_HIGH))
             text = decode_strictly(pairs, "euc_jp")
         texts.append(text if text is not None else (b"\x1b" + escape + run).decode("ascii"))
     return "".join(texts)

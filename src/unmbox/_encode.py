@@ -44,12 +44,15 @@ for _octet in _ALPHANUMERIC + b"!*+-/":
     _Q[_octet] = chr(_octet)
 for _octet in _ALPHANUMERIC + b"!#$&+-.^_`{|}~":
     _PERCENT[_octet] = chr(_octet)
-_HIGH = re.compile(rb"[\x80-\xff]")
+_HIGH = re.compile(rb"[\x1b\x80-\xff]")
 
 
 def needs_encoding(text: str) -> bool:
-    """Whether a text cannot stand in a header line as it is: not ASCII, or a word too long to fold."""
-    if not text.isascii():
+    """Whether a text cannot stand in a header line as it is: not ASCII, or a word too long to fold.
+
+    An escape would be read as ISO-2022-JP, which is no plain text either.
+    """
+    if not text.isascii() or "\x1b" in text:
         return True
     return len(text) > MAX_WORD and any(len(word) > MAX_WORD for word in _WHITE_SPACE.split(text))
 
@@ -385,7 +388,7 @@ def _parameter(match: re.Match[str], *, taken: bool) -> str:
 
 def percent_encoded(octets: bytes) -> bytes:
     """Return octets with those beyond ASCII as ``%XX``: where no RFC has a 7-bit form, nothing is lost so."""
-    return octets if octets.isascii() else _HIGH.sub(_percent, octets)
+    return _HIGH.sub(_percent, octets)
 
 
 def _percent(match: re.Match[bytes]) -> bytes:

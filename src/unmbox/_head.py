@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from unmbox import _dates, _decode, _headers, labels
 from unmbox.events import Head
 
+_DATE, _MESSAGE_ID, _LABELS = b"date", b"message-id", b"x-gmail-labels"
 _ADDRESSES = frozenset(
-    ("from", "to", "cc", "bcc", "sender", "reply-to", "return-path", "delivered-to")
-    + ("resent-from", "resent-to", "resent-cc", "resent-sender")
+    b"from to cc bcc sender reply-to return-path delivered-to"
+    b" resent-from resent-to resent-cc resent-sender".split()
 )
 
 
@@ -24,7 +26,7 @@ class Envelope(NamedTuple):
 class MessageHead:
     """The header of one message: raw octets, and decoded on request. Nothing here raises on broken mail."""
 
-    __slots__ = ("_date", "_envelope", "block", "from_line", "offset", "source")
+    __slots__ = ("_date", "_envelope", "_usual", "block", "from_line", "offset", "source")
 
     def __init__(self, head: Head, source: str) -> None:
         self.source = source
@@ -32,6 +34,7 @@ class MessageHead:
         self.from_line = head.from_line
         # Lines end in lone CRs in some old mailboxes; names and folding are found by LF.
         self.block = head.data.replace(b"\r", b"\n") if head.newline == b"\r" else head.data
+        self._usual: dict[bytes, bytes] | None = None
         self._envelope: Envelope | None = None
         self._date: datetime | bool | None = False
 
@@ -46,44 +49,66 @@ class MessageHead:
     def date(self) -> datetime | None:
         """When the message was written, in its own zone: its Date, or else the From_ line's date."""
         if isinstance(self._date, bool):
-            value = _headers.find(self.block, b"Date")
+            value = self.raw_field(_DATE)
             self._date = (_dates.parse_date(value) if value else None) or self.envelope.date
         return self._date
 
     @property
     def message_id(self) -> str | None:
         """The Message-ID with its brackets, as written but for white space; None where there is none."""
-        value = _headers.find(self.block, b"Message-ID")
+        value = self.raw_field(_MESSAGE_ID)
         return "".join(_decode.decode_text(value).split()) if value else None
 
     @property
     def subject(self) -> str:
         """The decoded subject, "" where there is none."""
-        return self["Subject"] or ""
+        return self.text(b"subject") or ""
 
     @property
     def labels(self) -> list[str]:
         """Gmail's labels as Takeout stores them, decoded, in their order."""
-        value = _headers.find(self.block, b"X-Gmail-Labels")
-        return labels.decode_labels(value) if value else []
+        value = self.raw_field(_LABELS)
+        return _labels(value) if value else []
+
+    def raw_field(self, name: bytes) -> bytes | None:
+        """The raw value of the first field called `name` (lower case), None where there is none."""
+        if name not in _headers.USUAL:
+            return _headers.find(self.block, name)
+        if self._usual is None:
+            self._usual = _headers.usual(self.block)
+        return self._usual.get(name)
+
+    def text(self, name: bytes) -> str | None:
+        """The decoded text of the first field called `name` (lower case), None where there is none."""
+        value = self.raw_field(name)
+        return None if value is None else _decoded(name, value)
 
     def __getitem__(self, name: str) -> str | None:
         """The decoded text of the first field called `name` (in any case), None where there is none."""
-        value = _headers.find(self.block, name.encode("ascii", "replace"))
-        return None if value is None else self._decoded(name, value)
+        return self.text(_octets(name))
 
     def __contains__(self, name: object) -> bool:
-        return (
-            isinstance(name, str) and _headers.find(self.block, name.encode("ascii", "replace")) is not None
-        )
+        return isinstance(name, str) and self.raw_field(_octets(name)) is not None
 
     def get_all(self, name: str) -> list[str]:
         """The decoded texts of all fields called `name`, in their order."""
-        return [
-            self._decoded(name, value)
-            for value in _headers.find_all(self.block, name.encode("ascii", "replace"))
-        ]
+        octets = _octets(name)
+        return [_decoded(octets, value) for value in _headers.find_all(self.block, octets)]
 
-    def _decoded(self, name: str, value: bytes) -> str:
-        decode = _decode.decode_addresses if name.lower() in _ADDRESSES else _decode.decode_text
-        return decode(value)
+
+def _decoded(name: bytes, value: bytes) -> str:
+    return _decode.decode_addresses(value) if name in _ADDRESSES else _decode.decode_text(value)
+
+
+def _octets(name: str) -> bytes:
+    return name.encode("ascii", "replace").lower()
+
+
+@lru_cache(maxsize=1024)
+def _decoded_labels(value: bytes) -> tuple[str, ...]:
+    """A mailbox has few combinations of labels and many messages with each."""
+    return tuple(labels.decode_labels(value))
+
+
+def _labels(value: bytes) -> list[str]:
+    return list(_decoded_labels(value) if len(value) < 1000 else labels.decode_labels(value))

@@ -19,15 +19,28 @@ def _field_start(name: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"\n" + re.escape(name) + rb"[ \t]*:", re.IGNORECASE)
 
 
+# What a conversion asks every message for.
+USUAL = frozenset(
+    (b"from", b"to", b"cc", b"bcc", b"date", b"subject", b"message-id", b"x-gm-thrid", b"x-gmail-labels")
+)
+_USUAL = re.compile(
+    rb"\n(" + b"|".join(sorted(USUAL)) + rb")[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE
+).findall
+
+
+def usual(block: bytes) -> dict[bytes, bytes]:
+    """The raw values of the `USUAL` fields that the block has, by lower-case name, the first of each.
+
+    One pass costs less than two searches that find nothing.
+    """
+    found = _USUAL(b"\n" + block)
+    found.reverse()
+    return {name.lower(): value.rstrip() for name, value in found}
+
+
 def find(block: bytes, name: bytes) -> bytes | None:
     """The raw value of the first field called `name` (in any case), without its final line end."""
-    # Spelt as usual and not the first field, which a plain search finds fastest.
-    at = block.find(b"\n" + name + b":")
-    if at >= 0 and block.find(b"\n" + name.lower() + b":", 0, at) < 0:
-        return _value_at(block, at + len(name) + 2)
-    for value in find_all(block, name):
-        return value
-    return None
+    return next(find_all(block, name), None)
 
 
 def find_all(block: bytes, name: bytes) -> Iterator[bytes]:

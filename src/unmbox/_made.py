@@ -109,7 +109,7 @@ def _plain(value: bytes) -> str:
     """Drop comments (RFC 5322 §3.2.2), and the white space that is none of the date's own."""
     kept: list[str] = []
     depth = 0
-    for piece in _COMMENT_MARK.split(value[:_LIMIT].decode("latin-1")):
+    for piece in _COMMENT_MARK.split(b" ".join(value.split()).decode("latin-1")):
         if piece == "(":
             depth += 1
             kept.append(" ")
@@ -117,5 +117,5 @@ def _plain(value: bytes) -> str:
             depth = max(0, depth - 1)
         elif not depth:
             kept.append(piece)
-    plain = " ".join("".join(kept).split())
-    return re.sub(r" ?: ?", ":", re.sub(r" ?, ?", ", ", plain)).strip()
+    plain = re.sub(" +", " ", "".join(kept)[:_LIMIT])
+    return re.sub(" ?: ?", ":", re.sub(" ?, ?", ", ", plain)).strip(" ")

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from unmbox._block import Repair
 from unmbox._head import MessageHead
 from unmbox._parser import Parser
 from unmbox._writer import EmlWriter
@@ -25,7 +26,7 @@ class Message(MessageHead):
     a body that nobody had read is gone (`BodyGoneError`).
     """
 
-    __slots__ = ("_head", "_kept", "_stream", "_touched", "length")
+    __slots__ = ("_head", "_kept", "_repairs", "_stream", "_touched", "length")
 
     def __init__(self, head: Head, stream: _Stream) -> None:
         super().__init__(head, stream.source.name)
@@ -34,7 +35,15 @@ class Message(MessageHead):
         self._head = head
         self._stream = stream
         self._kept: list[Event] | None = None
+        self._repairs: tuple[Repair, ...] | None = None
         self._touched = False
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was normalised in the EML, or left alone and why. Reads the message if nothing has yet."""
+        if self._repairs is None:
+            self.as_bytes()
+        return self._repairs or ()
 
     @property
     def raw(self) -> bytes:
@@ -43,8 +52,8 @@ class Message(MessageHead):
 
     def as_bytes(self) -> bytes:
         """The EML as `convert` would write it."""
-        writer = self._stream.writer()
-        return b"".join(map(writer.send, self._keep()))
+        self._keep()
+        return b"".join(self.iter_bytes())
 
     def iter_bytes(self) -> Iterator[bytes]:
         """The same in pieces, so that a message of any size costs no more than a small one."""
@@ -57,6 +66,7 @@ class Message(MessageHead):
         for event in events:
             if piece := writer.send(event):
                 yield piece
+        self._repairs = writer.repairs
 
     def as_email(self) -> EmailMessage:
         """The EML, parsed by the standard library under its default policy."""
@@ -112,14 +122,14 @@ class _Stream:
                 close()
 
     def rest_of(self, message: Message) -> Iterator[Event]:
-        """The message's events, its `Head` first and without its `End`."""
+        """The message's events, from its `Head` to its `End`."""
         yield message._head  # noqa: SLF001  # the two classes are one machine
-        while self.current is message:
-            event = self._next()
-            if event is None or isinstance(event, End):
-                message.length = event.length if event else None
-                return
+        while self.current is message and (event := self._next()):
+            if isinstance(event, End):
+                message.length = event.length
             yield event
+            if isinstance(event, End):
+                return
         raise BodyGoneError("the next message was asked for while this one was still being read")
 
     def _next(self) -> Event | None:
@@ -134,7 +144,7 @@ class _Stream:
 
 
 def messages(
-    source: SourceLike, *, headers: str = "preserve", newline: str = "crlf", variant: str = "auto"
+    source: SourceLike, *, headers: str = "repair", newline: str = "crlf", variant: str = "auto"
 ) -> Iterator[Message]:
     """Read a mailbox message by message, in constant memory, in the order of the file.
 

@@ -264,8 +264,9 @@ def _8bit_parameter(block: Block) -> None:
 @_rule("8bit-structured", "RFC 5322 §2.2", _CHANGES)
 def _8bit_structured(block: Block) -> None:
     """Raw octets where no RFC has a form for them (Received, References) are written `%XX`."""
-    for field in _raw(block, STRUCTURED):
-        block.rewrite("8bit-structured", field, _encode.percent_encoded(field.raw))
+    for field in block.fields if not block.header.isascii() else ():
+        if field.key in STRUCTURED and not field.raw.isascii():
+            block.rewrite("8bit-structured", field, _encode.percent_encoded(field.raw))
 
 
 @_rule("8bit-text", "RFC 2047 §5 (1)", _CHANGES)

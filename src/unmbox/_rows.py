@@ -65,7 +65,7 @@ class Store(ABC):
 
     @abstractmethod
     def _chunks(self, after: int) -> Iterable[tuple[int, bytes | bytearray]]:
-        """Rows as they stand, with the number of the first; `after` ends a block."""
+        """All rows after a number, as they stand, each piece with the number of its first."""
 
     @abstractmethod
     def _cut(self, mark: int) -> None: ...
@@ -144,8 +144,8 @@ class Store(ABC):
     def _place(self, chunks: Iterable[tuple[int, bytes | bytearray]]) -> None:
         slots = self._slots
         mask = len(slots) - 1
-        for number, records in chunks:
-            for number, (hashed,) in enumerate(_hashes(records), number):
+        for first, records in chunks:
+            for number, (hashed,) in enumerate(_hashes(records), first):
                 at = hashed & mask
                 while slots[at]:
                     at = at + 1 & mask
@@ -166,7 +166,7 @@ class Memory(Store):
         self._records += record
 
     def _chunks(self, after: int) -> Iterable[tuple[int, bytes | bytearray]]:
-        return ((1, self._records),)
+        return ((after + 1, self._records[after * _SIZE :] if after else self._records),)
 
     def _cut(self, mark: int) -> None:
         del self._records[mark * _SIZE :]
@@ -292,11 +292,13 @@ class Tables(Store):
 
     def _chunks(self, after: int) -> Iterable[tuple[int, bytes | bytearray]]:
         self._flush()
-        found = self._execute("SELECT block, records FROM dedup WHERE block >= ?", (after // _BLOCK,))
-        return ((block * _BLOCK + 1, records) for block, records in found)
+        sql = "SELECT block, records FROM dedup WHERE block >= ? ORDER BY block"
+        for block, records in self._execute(sql, (after // _BLOCK,)):
+            skip = max(0, after - block * _BLOCK)
+            yield block * _BLOCK + skip + 1, records[skip * _SIZE :]
 
     def _cut(self, mark: int) -> None:
-        self._waiting = False
+        self._waiting, self._last = False, _UNKNOWN
         # An error may have made SQLite roll back all by itself.
         if self._connection.in_transaction:
             block, rows = divmod(mark, _BLOCK)
@@ -311,9 +313,10 @@ class Tables(Store):
         """Take the end of the table, which holds this many rows, for the end of all rows."""
         self._last, self._read = _UNKNOWN, _UNKNOWN
         self._start = rows // _BLOCK
-        self._tail = bytearray(self._records(self._start))
-        self._last = (self._start, bytes(self._tail))
-        if not self._tail:
+        self._tail = bytearray(self._records(self._start)[: rows % _BLOCK * _SIZE])
+        if self._tail:
+            self._last = (self._start, bytes(self._tail))
+        else:
             self._last = (self._start - 1, self._records(self._start - 1)) if rows else None
 
     def _catch_up(self) -> None:
@@ -322,13 +325,14 @@ class Tables(Store):
         if last == self._last:
             return
         rows = last[0] * _BLOCK + len(last[1]) // _SIZE if last else 0
-        # What was there last time still stands, or all may be different.
-        if self._last is None or self._last is _UNKNOWN or not self._records(self._last[0]).startswith(self._last[1]):
+        known = self._last
+        # Either what was there still stands, or all of it may be other rows.
+        if known is None or known is _UNKNOWN or not self._records(known[0]).startswith(known[1]):
             self._count = 0
             self._restore(rows)
         used = self._used + rows - self._count
         if self._count and used * 3 < len(self._slots) * 2:
-            self._place_after(self._count)
+            self._place(self._chunks(self._count))
             self._used = used
         else:
             self._rebuild(rows)
@@ -430,11 +434,16 @@ class File(Tables):
             except self.errors as error:
                 raise self._refusal(error) from error
 
-    def _roll_back(self, mark: int) -> None:
-        if self.depth == 1:
-            self._execute("ROLLBACK")
-        else:
-            super()._roll_back(mark)
+    def undo(self, mark: int) -> None:
+        if self.depth > 1:
+            super().undo(mark)
+            return
+        self._waiting, self._last = False, _UNKNOWN
+        with suppress(*self.errors):
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
+            self._settle(mark)
+        self._count = mark
 
     def close(self) -> None:
         if self._closed or os.getpid() != self._pid:

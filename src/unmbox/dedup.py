@@ -259,8 +259,16 @@ class DedupIndex:
         finally:
             store.depth -= 1
 
+    def forget(self, where: int) -> None:
+        """Take back the last messages, back to the first of an unbroken row whose `where` is this or more.
+
+        For a caller who numbers messages upwards and finds that it has lost the last of them.
+        """
+        with self.transaction():
+            self._store.forget(where)
+
     def save(self) -> None:
-        """Keep what finds the rows beside them, so that opening needs not read them all: 1 µs a row.
+        """Keep what finds the rows beside them, so that the next opening needs not read them all.
 
         An index with a path does so by itself when it is closed; over a connection it is for you to call,
         before your last commit. Nothing happens in memory.

@@ -10,7 +10,7 @@ a folder, so nobody who could write there before can lead a file outside. The de
 link; that is its owner's choice.
 """
 # pathlib knows no descriptors, and one Path costs as much as half a file:
-# ruff: noqa: PTH102, PTH103, PTH118
+# ruff: noqa: PTH100, PTH102, PTH103, PTH118
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class _Tree:
         self.mode = 0o666
         self.limit = _FOLDERS
         os.makedirs(path, exist_ok=True)
-        self.root = _Place(None, os.path.join(path, ""))
+        self.root = _Place(None, os.path.join(os.path.abspath(path), ""))
         if _HAS_DIR_FD:
             self.root = _Place(os.open(path, _FOLDER & ~_NO_FOLLOW), "")
             self.limit = max(8, min(_FOLDERS, os.sysconf("SC_OPEN_MAX") // 4))
@@ -309,14 +309,15 @@ class DirectorySink:
         ours = {target.part for target in self._tree.open}
         number = 0
         try:
-            with os.scandir(self.path) as entries:
+            root = self._tree.enter("")
+            with os.scandir(root.prefix if root.fd is None else root.fd) as entries:
                 for entry in entries:
                     left = _is_part(entry.name) and entry.name not in ours
                     if left and entry.is_file(follow_symlinks=False):
                         self._tree.remove(entry.name)
                         number += 1
-        except OSError as error:
-            raise _refusal(error, self.path) from error
+        except (OSError, ValueError) as error:
+            _explain(error, self.path)
         return number
 
 
@@ -369,9 +370,9 @@ class DirectoryTarget:
         date = self._message.date
         folder, _, leaf = name.rpartition("/")
         try:
-            place = tree.places.get(folder) or tree.enter(folder)
             if tree.pid != os.getpid() or not folder or _WINDOWS:
                 tree.check(name)
+            place = tree.places.get(folder) or tree.enter(folder)
             fd = self._fd if self._fd >= 0 else self._create(place, pieces)
             if date is not None and _HAS_FD_TIMES:
                 _stamp(fd, date)

@@ -1,0 +1,229 @@
+"""Charset names, and charsets that nobody named. How good the guesses are, benchmarks/ measures."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from unmbox._charset import codec_name, decode_8bit, decode_strictly
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec"),
+    [
+        ("UTF-8", "utf_8"),
+        ("utf8", "utf_8"),
+        ("us-ascii", "ascii"),
+        ("ANSI_X3.4-1968", "ascii"),
+        # The WHATWG's superset, and what mail programs mean by the name.
+        ("iso-8859-1", "cp1252"),
+        ("ISO8859-1", "cp1252"),
+        ("latin1", "cp1252"),
+        ("windows-1252", "cp1252"),
+        ("windows1252", "cp1252"),
+        ("CP-1252", "cp1252"),
+        ("iso-8859-9", "cp1254"),
+        ("iso-8859-8-i", "iso8859_8"),
+        ("iso-8859-15", "iso8859_15"),
+        ("gb2312", "gb18030"),
+        ("GBK", "gb18030"),
+        ("x-gbk", "gb18030"),
+        ("hz-gb-2312", "hz"),
+        ("big5", "big5hkscs"),
+        ("ks_c_5601-1987", "cp949"),
+        ("euc-kr", "cp949"),
+        ("Shift_JIS", "cp932"),
+        ("x-sjis", "cp932"),
+        ("Windows-31J", "cp932"),
+        ("ms932", "cp932"),
+        ("x-euc-jp", "euc_jp"),
+        ("ISO-2022-JP", "iso2022_jp"),
+        ("koi8-u", "koi8_u"),
+        ("tis-620", "cp874"),
+        ("windows-874", "cp874"),
+        ("x-mac-ce", "mac_latin2"),
+        ("unicode-1-1-utf-7", "utf_7"),
+        ("unknown-8bit", None),
+        ("x-unknown", None),
+        ("", None),
+        ("base64", None),
+        ("rot13", None),
+        ("idna", None),
+        ("punycode", None),
+        ("unicode_escape", None),
+        ("x" * 10_000, None),
+        ("utf-8\x00", "utf_8"),
+    ],
+)
+def test_names(charset: str, codec: str | None) -> None:
+    assert codec_name(charset) == codec
+    if codec is not None:
+        "".encode(codec)  # Python knows it
+
+
+@given(st.text())
+@example("../os")
+def test_names_never_raise(charset: str) -> None:
+    codec = codec_name(charset)
+    assert codec is None or decode_strictly(b"a", codec) is not None or codec.startswith(("utf_16", "utf_32"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "codec", "expected"),
+    [
+        (b"\x1b$B-!-j\x1b(B", "iso2022_jp", "①㈱"),
+        (b"\x1b$B|b66MM\x1b(B!", "iso2022_jp", "髙橋様!"),
+        (b"\x1b$B-!\x1b(I6@\x1b(J\\", "iso2022_jp", "①ｶﾀ\\"),
+        (b"\x1b$B-!\x1b$(D0!", "iso2022_jp", "①丂"),
+        # Odd octets: the run stays visible, the rest is read.
+        (b"\x1b$B-!\x1b(B \x1b$B-!x\x1b(B", "iso2022_jp", "① \x1b$B-!x"),
+        (b"\xad\xa1\xad\xea", "euc_jp", "①㈱"),
+        (b"\xad\xfe", "euc_jp", None),
+        (b"\x81", "cp1252", "\x81"),
+        (b"\x0e0!\x0f", "iso2022_kr", "가"),
+        (b"\x1b$)C\x0e0!\x0f", "iso2022_kr", "가"),
+        (b"\xff", "utf_8", None),
+        (b"\xff", "ascii", None),
+    ],
+)
+def test_strict_decoding(raw: bytes, codec: str, expected: str | None) -> None:
+    assert decode_strictly(raw, codec) == expected
+
+
+@pytest.mark.parametrize("codec", ["iso2022_jp", "euc_jp"])
+def test_every_character_of_nec_row_13(codec: str) -> None:
+    for cell in range(0x21, 0x7D):
+        sjis = bytes([0x87, cell + (0x1F if cell < 0x60 else 0x20)])
+        try:
+            char = sjis.decode("cp932")
+        except UnicodeDecodeError:
+            continue
+        pair = bytes([0x2D, cell])
+        raw = b"\x1b$B" + pair + b"\x1b(B" if codec == "iso2022_jp" else bytes(octet | 0x80 for octet in pair)
+        assert decode_strictly(raw, codec) == char
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        ("佐々木 健二郎", "cp932"),
+        ("お見積りの件①", "cp932"),
+        ("佐々木 健二郎", "euc_jp"),
+        ("关于会议的通知", "gb18030"),
+        ("關於會議的通知", "big5hkscs"),
+        ("회의 일정 안내", "cp949"),
+        ("Встреча завтра", "koi8_r"),
+        ("Встреча завтра", "cp1251"),
+        ("Grüße aus Düsseldorf", "cp1252"),
+        ("Où êtes-vous ?", "cp1252"),
+        ("Środa o piątej", "cp1250"),
+        ("Příští týden", "iso8859_2"),
+        ("Καλή εβδομάδα", "cp1253"),
+        ("Çarşamba günü görüşürüz", "cp1254"),
+        ("שלום לכולם", "cp1255"),
+    ],
+)
+def test_guesses(text: str, codec: str) -> None:
+    assert decode_8bit(text.encode(codec)) == (text, codec)
+
+
+def test_ascii_and_escapes() -> None:
+    assert decode_8bit(b"") == ("", "ascii")
+    assert decode_8bit(b"abc") == ("abc", "ascii")
+    assert decode_8bit("日本".encode("iso-2022-jp")) == ("日本", "iso2022_jp")
+    assert decode_8bit(b"a\x1b[1mb") == ("a\x1b[1mb", "ascii")
+    assert decode_8bit(b"~{VPND~}", ["hz-gb-2312"]) == ("中文", "hz")
+
+
+def test_what_is_declared_decides_where_octets_do_not() -> None:
+    raw = "Ýr".encode("cp1252")
+    assert decode_8bit(raw, ["windows-1254"])[0] == "İr"
+    assert decode_8bit(raw, ["iso-8859-1"])[0] == "Ýr"
+    assert decode_8bit("ТЕСТ".encode("iso8859_5"), ["iso-8859-5"]) == ("ТЕСТ", "iso8859_5")
+    assert decode_8bit("Ātri".encode("cp1257"), ["windows-1257"]) == ("Ātri", "cp1257")
+    assert decode_8bit("été".encode("mac_roman"), ["unknown-8bit", "macintosh"]) == ("été", "mac_roman")
+
+
+def test_a_wrong_declaration_does_not_win() -> None:
+    raw = "ご注文ありがとうございます".encode("cp932")
+    for declared in ("us-ascii", "iso-8859-1", "gb2312", "utf-8", "utf-7", "utf-16", "iso-2022-jp"):
+        assert decode_8bit(raw, [declared]) == ("ご注文ありがとうございます", "cp932")
+
+
+def test_the_body_decides() -> None:
+    russian = "Добрый день! Высылаю отчёт за прошлый месяц."
+    for codec in ("koi8_r", "cp1251"):
+        assert decode_8bit("ДА".encode(codec), body=b"\nHello,\n" + russian.encode(codec)) == ("ДА", codec)
+    # A body in UTF-8 or ISO-2022-JP tells the language.
+    raw = "相馬".encode("euc_jp")
+    assert decode_8bit(raw)[0] != "相馬"
+    for codec in ("utf-8", "iso-2022-jp"):
+        assert decode_8bit(raw, body="お世話になっております。".encode(codec)) == ("相馬", "euc_jp")
+
+
+@pytest.mark.parametrize("locale", ["ja", "ja_JP.UTF-8", "ja-JP"])
+def test_the_locale_decides(locale: str) -> None:
+    raw = "相馬".encode("euc_jp")
+    assert decode_8bit(raw, locale=locale) == ("相馬", "euc_jp")
+    assert decode_8bit("林".encode("big5"), locale="zh_TW") == ("林", "big5hkscs")
+
+
+def test_a_text_that_was_cut_in_mid_character() -> None:
+    raw = "会議の議事録をお送りいたします".encode()
+    assert decode_8bit(raw[:-1]) == ("会議の議事録をお送りいたしま\udce3\udc81", "utf_8")
+    raw = "会議の議事録をお送りいたします".encode("cp932")
+    assert decode_8bit(raw[:-1]) == ("会議の議事録をお送りいたしま\udc82", "cp932")
+
+
+def test_what_cannot_be_known_says_so() -> None:
+    raw = b"\xff\x80\x81\x98\xa0" * 5
+    text, codec = decode_8bit(raw)
+    assert codec == "unknown-8bit"
+    assert text.encode("ascii", "surrogateescape") == raw
+
+
+@given(st.text())
+@example("ÿ")
+def test_valid_utf8_is_never_read_as_something_else(text: str) -> None:
+    raw = text.encode("utf-8", "ignore")
+    if not raw.isascii():
+        evidence = {"body": "日本語".encode("cp932"), "locale": "ja"}
+        assert decode_8bit(raw) == (raw.decode(), "utf_8")
+        assert decode_8bit(raw, ["shift_jis", "iso-8859-1"], **evidence) == (raw.decode(), "utf_8")  # type: ignore[arg-type]
+
+
+@given(st.text(st.characters(codec="iso2022_jp", exclude_characters="\x1b")))
+def test_iso_2022_jp_is_never_read_as_something_else(text: str) -> None:
+    raw = text.encode("iso2022_jp")
+    if b"\x1b" in raw:
+        assert decode_8bit(raw, ["utf-8", "gb2312"], body=b"\xff\xfe") == (
+            raw.decode("iso2022_jp"),
+            "iso2022_jp",
+        )
+
+
+@given(
+    st.binary(), st.lists(st.sampled_from(["utf-16", "utf-7", "big5", "cp037", "hz", "x", "iso-2022-kr", ""]))
+)
+def test_nothing_raises_and_nothing_is_lost(raw: bytes, candidates: list[str]) -> None:
+    for body in (b"", raw, b"\x1b$B" + raw, "Привет".encode("koi8-r") + raw):
+        text, codec = decode_8bit(raw, candidates, body=body, locale="x-y")
+        if codec == "unknown-8bit":
+            assert text.encode("ascii", "surrogateescape") == raw
+        else:
+            assert codec_name(codec) is not None
+
+
+def test_chardet_is_loaded_only_for_what_is_left_over() -> None:
+    code = (
+        "import sys; from unmbox._charset import decode_8bit\n"
+        "decode_8bit('Grüße'.encode('latin-1')); decode_8bit('日本'.encode('cp932')); decode_8bit(b'a')\n"
+        "assert 'chardet' not in sys.modules\n"
+        "decode_8bit(bytes([255, 128, 129, 152, 160]) * 5)\n"
+        "assert 'chardet' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
