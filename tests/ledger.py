@@ -80,7 +80,7 @@ def mailbox(*mails: str, newline: str = "\n") -> bytes:
 def run(
     destination: Path,
     sources: Sequence[Path],
-    step: Callable[[str], object] = lambda name: None,
+    step: Callable[[str], object] = str,
     *,
     broken: Iterable[bytes] = (),
     batch: int = 3,

@@ -137,7 +137,8 @@ class Reference:
         self.data = data
         self.variant = variant
         self.lines = lines_of(data)
-        self.claimed: set[int] = set()  # messages whose Content-Length holds: their From_ lines
+        # Messages whose Content-Length holds, by the line they begin at: how long the empty line behind is.
+        self.claimed: dict[int, int] = {}
 
     def separates(self, at: int) -> bool:
         """The rule for a candidate at line `at`, from the lines around it alone."""
@@ -178,7 +179,8 @@ class Reference:
         starts: list[tuple[int, int]] = []  # the line of the From_ line, and of the first body line
         at = 0
         while at < len(self.lines):
-            if not (self.lines[at].text.startswith(b"From ") and self.separates(at)):
+            follows = bool(starts)  # on what ended the last message: that was decided there
+            if not follows and not (self.lines[at].text.startswith(b"From ") and self.separates(at)):
                 if self.lines[at].text.startswith(b"From "):
                     result.rejected.append(self.lines[at].offset)
                 at += 1
@@ -209,7 +211,6 @@ class Reference:
         if claimed is not None:
             inside = self.lines[body:claimed]
             rejected.extend(line.offset for line in inside if line.text.startswith(b"From "))
-            self.claimed.add(start)
             return body, claimed
         return body, self.end_of_body(start, body, rejected)
 
@@ -287,24 +288,26 @@ class Reference:
             return None
         begin = self.lines[body].offset if body < len(self.lines) else len(self.data)
         end = begin + claim
-        if end == len(self.data):
-            return len(self.lines)
-        for at in range(body, len(self.lines)):
-            if self.lines[at].offset == end:
-                if not self.lines[at].text:
-                    at += 1
-                if at == len(self.lines) or self.lines[at].text.startswith(b"From "):
-                    return at
+        starts = {line.offset: at for at, line in enumerate(self.lines)} | {len(self.data): len(self.lines)}
+        if end > len(self.data) or (self.data[end - 1 : end + 1] == b"\r\n" and not is_cr_only(self.data)):
+            return None
+        for empty in (b"", b"\r" if is_cr_only(self.data) else b"\n", b"\r\n"):
+            after = end + len(empty)
+            separates = after == len(self.data) or self.data.startswith(b"From ", after)
+            if self.data.startswith(empty, end) and separates and after in starts:
+                self.claimed[start] = len(empty)
+                return starts[after]
         return None
 
     def octets(self, start: int, body: int, following: int) -> bytes:
         """A message's octets: without From_ line, quoting, and the empty line before the next From_ line."""
         kept = self.lines[body:following]
-        own = start in self.claimed and sum(len(line.stored) for line in kept) == self.claim(start, body)
-        if kept and not kept[-1].text and kept[-1].stored and not own:
+        claimed = self.claimed.get(start)
+        if claimed is None and kept and not kept[-1].text:
             kept = kept[:-1]
         block = [one.stored for one in self.lines[start + 1 : min(body, following)]]
-        return b"".join(block + [self.unquoted(line) for line in kept])
+        whole = b"".join(block + [self.unquoted(line) for line in kept])
+        return whole[:-claimed] if claimed else whole
 
     def unquoted(self, line: Line) -> bytes:
         pattern = {"mboxrd": rb">+From ", "auto": rb">+From ", "mboxcl2": rb"(?!)"}.get(self.variant, rb">From ")

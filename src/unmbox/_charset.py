@@ -134,11 +134,9 @@ _TABLES: Final = {
 # For CJK, the charset whose lead octets up to a limit hold the common characters, and what each of those
 # costs that the table does not list.
 _COMMON: Final = {
-    "ja": ("euc_jp", 0xCF, 14.9),
-    "zh-cn": ("gb2312", 0xD7, 14.3),
-    "zh-tw": ("big5", 0xC6, 15.0),
-    "ko": ("euc_kr", 0xC8, 15.0),
-}
+    "ja": ("euc_jp", 0xCF, 14.9), "zh-cn": ("gb2312", 0xD7, 14.3),
+    "zh-tw": ("big5", 0xC6, 15.0), "ko": ("euc_kr", 0xC8, 15.0),
+}  # fmt: skip
 _WESTERN: Final = "en de fr es it pt sv da is"
 _CENTRAL: Final = "pl cs hu ro hr"
 _LATIN: Final = frozenset(f"{_WESTERN} {_CENTRAL} tr".split())
@@ -157,9 +155,6 @@ _DECLARED: Final = {
     "iso8859_5": "ru uk", "cp866": "ru", "mac_cyrillic": "ru", "iso8859_8": "he", "iso8859_6": "ar",
     "mac_roman": _WESTERN, "cp850": _WESTERN, "cp437": _WESTERN, "cp852": _CENTRAL, "mac_latin2": _CENTRAL,
 }  # fmt: skip
-
-# What chardet is asked to choose from. It is loaded only then: most mail never needs it.
-_UNTABLED: Final = (*_DECLARED, "cp1257", "cp1258", "iso8859_4", "iso8859_10", "iso8859_13", "iso8859_16")
 
 # Costs in bits that no list gives, set on generated texts: names and phrases made of the same lists.
 _ASCII_LETTER: Final = 6.0
@@ -182,14 +177,13 @@ _FINALS, _FINAL = re.compile(r"[ςךםןףץ]\w").findall, 8.0
 _MIXED_CASE: Final = 8.0
 _WORDS: Final = re.compile(r"[^\W\d_]+").findall
 
-# A reading whose characters other than ASCII cost more than this on average is hardly one.
-_POOR: Final = 13.0
 # What evidence is worth: a declaration (two less for each that is likelier), a locale, the body at most.
 _DECLARATION: Final = 16.0
 _LOCALE: Final = 6.0
 _BODY: Final = 40.0
 _BODY_LANGUAGE: Final = 15.0
 
+_ASCII: Final = bytes(range(128))
 _HIGH = re.compile(rb"[\x80-\xff]")
 # Latin script has no such runs, and leaving it out here halves the time for all others.
 _LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
@@ -263,7 +257,7 @@ def decode_8bit(
     codec, language = min(weights, key=lambda one: weights[one] + priors[one] + from_body.get(one, 0.0))
     text = raw.decode(codec, "unmbox-lossless")
     strange = [_costs(language)[char] for char in text[:1000] if not char.isascii()]
-    poor = sum(strange) > _POOR * len(strange)
+    poor = 2 * sum(bits >= _SYMBOL for bits in strange) > len(strange)
     left_over = len(_NO_TEXT(text))
     if not (poor or left_over):
         return text, codec
@@ -284,7 +278,7 @@ def _priors(candidates: tuple[str, ...], locale: str | None) -> dict[_Reading, f
         for language in languages.split()
     }
     for rank, codec in enumerate(map(codec_name, candidates)):
-        if codec is not None and codec not in ("ascii", "utf_7", "hz") and not codec.startswith("iso2022"):
+        if codec is not None and codec != "ascii" and _keeps_ascii(codec):
             languages = _READINGS[codec][0] if codec in _READINGS else _DECLARED.get(codec, "any")
             for language in languages.split():
                 priors[codec, language] = min(2.0 * rank - _DECLARATION, priors.get((codec, language), 0.0))
@@ -401,16 +395,20 @@ _costs = lru_cache(maxsize=None)(_Costs)
 
 
 def _ask_chardet(raw: bytes) -> tuple[str, str] | None:
-    """Return chardet's reading among the charsets that have no table, if most of what it reads are letters."""
-    import chardet
+    """Return chardet's reading if it leaves nothing over and most of it is letters."""
+    import chardet  # here, for most mail never needs it
 
-    found = chardet.detect(raw[:4096], compat_names=False, include_encodings=_UNTABLED)["encoding"]
-    codec = codec_name(found or "")
+    codec = codec_name(chardet.detect(raw[:4096], compat_names=False)["encoding"] or "")
     text = decode_strictly(raw, codec) if codec else None
-    if codec is None or text is None or _NO_TEXT(text):
+    if codec is None or text is None or _NO_TEXT(text) or not _keeps_ascii(codec):
         return None
     strange = [char.isalpha() for char in text if not char.isascii()]
     return (text, codec) if 2 * sum(strange) > len(strange) else None
+
+
+def _keeps_ascii(codec: str) -> bool:
+    """Say whether ASCII is itself in a charset, without a state: not so in EBCDIC, UTF-16, ISO 2022."""
+    return not codec.startswith(("iso2022", "hz")) and decode_strictly(_ASCII, codec) == _ASCII.decode()
 
 
 def _iso_2022_jp(raw: bytes) -> str | None:

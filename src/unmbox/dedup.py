@@ -15,7 +15,8 @@ from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from unmbox import _headers
-from unmbox._rows import File, Memory, Store, Tables
+from unmbox._rows import Memory, Store
+from unmbox._rows_sqlite import File, Tables
 from unmbox.errors import UsageError
 
 if TYPE_CHECKING:
@@ -229,7 +230,19 @@ class DedupIndex:
         there is no Message-ID. `where` is for the caller: a signed 64-bit number that later comes back as
         `Verdict.of`. With a path each call is a transaction of its own; prefer `add_many`.
         """
-        return self.add_many(((message_id, body_digest, content, where),))[0]
+        if self._off:
+            return NEW
+        store = self._store
+        mark = store.enter()
+        try:
+            verdict = self._decide(message_id, body_digest, content, where)
+            store.leave()
+        except BaseException:
+            store.undo(mark)
+            raise
+        finally:
+            store.depth -= 1
+        return verdict
 
     def add_many(self, messages: Iterable[tuple[str | bytes | None, bytes, bytes, int]]) -> list[Verdict]:
         """Record many messages (`Entry`, or plain tuples) in one transaction; on an error none of them.

@@ -1,0 +1,73 @@
+"""What the documents show works: every Python block and every command in them is run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+# What sets up the project or needs a shell's network is shown, not run here; `make` has tests of its own.
+NOT_HERE = ("pip install", "make ", "unzip ")
+# Later blocks of a page may use what earlier ones made.
+ORDERED = re.compile(r"^```(python|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+class Page(NamedTuple):
+    """A document, and its examples in order."""
+
+    path: Path
+    blocks: list[tuple[str, str]]
+
+
+def pages() -> list[Page]:
+    """The documents that hold examples."""
+    found = [Page(path, ORDERED.findall(path.read_text("utf-8"))) for path in PAGES]
+    return [page for page in found if page.blocks]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A folder with the mailboxes that the documents speak of."""
+    sample = PROJECT / "examples" / "sample-takeout.mbox"
+    for name in ("All mail.mbox", "All mail Including Spam and Trash.mbox", "archive.mbox"):
+        shutil.copy(sample, tmp_path / name)
+    return tmp_path
+
+
+def commands(block: str) -> list[str]:
+    """The commands of a console block, without comments and what is not for here."""
+    lines = [line[2:].split("  #")[0].strip() for line in block.splitlines() if line.startswith("$ ")]
+    return [line for line in lines if not line.startswith(NOT_HERE)]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.path.relative_to(PROJECT)))
+def test_examples_run(page: Page, desk: Path) -> None:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for kind, block in page.blocks:
+        calls: list[list[str]] = [[sys.executable, "-X", "utf8", "-c", block]]
+        if kind == "console":
+            calls = [["bash", "-o", "pipefail", "-c", command] for command in commands(block)]
+        for call in calls:
+            done = subprocess.run(
+                call, cwd=desk, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{call[-1]}\n{done.stdout}\n{done.stderr}"
+
+
+def test_there_are_examples_to_run() -> None:
+    names = {page.path.name for page in pages()}
+    assert {"README.md", "tutorial.md", "how-to.md"} <= names
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", path.read_text("utf-8")):
+        assert not target or (path.parent / target).exists(), target
