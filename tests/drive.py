@@ -15,6 +15,11 @@ import unmbox
 from unmbox._parser import Parser
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 
+MIB = 1 << 20
+DATED = b"From a@example.org Thu Jan  1 00:00:00 1970"
+MAIL = DATED + b"\nFrom: a@example.org\nSubject: one\n\nfirst\n\n"
+"""A small message with the empty line behind it."""
+
 
 @dataclass(slots=True)
 class Joined:
@@ -117,6 +122,11 @@ def events_of(pieces: Iterable[bytes], variant: str = "auto") -> list[Event]:
 def parse(data: bytes, cuts: Sequence[int] = (), variant: str = "auto") -> Gathered:
     """Parse octets, cut at these places."""
     return gather(events_of(chunks(data, cuts), variant))
+
+
+def count(data: bytes, variant: str = "auto") -> int:
+    """How many messages there are."""
+    return len(parse(data, variant=variant).messages)
 
 
 def random_cuts(data: bytes, count: int = 20, seed: int = 0) -> list[int]:

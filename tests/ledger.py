@@ -177,16 +177,17 @@ class _Job:
             if any(octets in mail.eml for octets in self.broken):
                 continue
             entry = _entry(mail, failed.id)
-            row = make_row(mail, entry, state, WRITTEN)._replace(offset=failed.offset)
-            assert row.path
-            assert failed.path
-            part = self.destination / ".unmbox-1-0.part"
-            part.write_bytes(mail.eml)
-            part.rename(self.destination / row.path)
+            (verdict,) = self.index.add_many([entry])
+            of = verdict.of if verdict.kind == "duplicate" and verdict.of != failed.id else None
+            row = make_row(mail, entry, state, DUPLICATE if of else WRITTEN, of)
+            if row.path:
+                part = self.destination / ".unmbox-1-0.part"
+                part.write_bytes(mail.eml)
+                part.rename(self.destination / row.path)
             self.step("retried")
-            (self.destination / failed.path).unlink()
+            (self.destination / str(failed.path)).unlink(missing_ok=True)
             self.step("quarantine left")
-            self.manifest.commit(Batch(sources=[state], amended=[row]))
+            self.manifest.commit(Batch(sources=[state], amended=[row._replace(offset=failed.offset)]))
 
 
 def _add(mails: list[Mail], event: Event, writer: EmlWriter) -> bool:
@@ -217,7 +218,8 @@ def make_row(mail: Mail, entry: Entry, state: SourceState, outcome: str, of: int
     """The row of a mail; its path follows from its EML."""
     head = MessageHead(mail.head, "")
     digest = sha256(mail.eml + (b"" if head.message_id else entry.content)).hexdigest()[:12]
-    path = {WRITTEN: f"2019/03/{digest}.eml", QUARANTINED: f"quarantine/{digest}.eml"}.get(outcome)
+    place = f"{state.id}-{mail.head.offset}"
+    path = {WRITTEN: f"2019/03/{digest}.eml", QUARANTINED: f"quarantine/{place}.eml"}.get(outcome)
     return Row(
         id=entry.where,
         source_id=state.id,

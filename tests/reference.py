@@ -179,8 +179,9 @@ class Reference:
         starts: list[tuple[int, int]] = []  # the line of the From_ line, and of the first body line
         at = 0
         while at < len(self.lines):
-            follows = bool(starts)  # on what ended the last message: that was decided there
-            if not follows and not (self.lines[at].text.startswith(b"From ") and self.separates(at)):
+            # What ended the last message begins the next one: that is not decided twice.
+            begins = bool(starts) or (self.lines[at].text.startswith(b"From ") and self.separates(at))
+            if not begins:
                 if self.lines[at].text.startswith(b"From "):
                     result.rejected.append(self.lines[at].offset)
                 at += 1
@@ -215,7 +216,7 @@ class Reference:
         return body, self.end_of_body(start, body, rejected)
 
     def end_of_body(self, start: int, body: int, rejected: list[int]) -> int:
-        """The line of the next separator, with an eye on MIME: what it hides goes to `rejected`."""
+        """The line of the next separator; the lines that are none go to `rejected`."""
         boundaries = boundaries_in(b"".join(line.text for line in self.lines[start + 1 : body]))
         part: tuple[bytes, list[Line]] | None = None  # since a boundary line: its boundary and the header
         first_line = False
@@ -249,13 +250,13 @@ class Reference:
         return len(self.lines)
 
     def comes_again(self, boundary: bytes, block: list[Line], at: int) -> bool:
-        """Tell whether a boundary that nothing declares is one all the same: MIME below it, and it comes again."""
+        """Tell whether an undeclared boundary is one: MIME stands below it, and it comes again."""
         if boundary.endswith(b"--") or not any(name.startswith(b"content-") for name, _ in fields_of(block)):
             return False
         return bool(boundary) and any(line.text.startswith(b"--" + boundary) for line in self.lines[at + 1 :])
 
     def holds_message(self, block: list[Line], start: int, body: int) -> bool:
-        """Tell whether a part is a message: it says so, or is a digest's and says nothing (RFC 2046 §5.1.5)."""
+        """Tell whether a part is a message: it says so, or a digest's says nothing (RFC 2046 §5.1.5)."""
         kind = content_type(block)
         if kind is None:
             return content_type(self.lines[start + 1 : body]) == b"multipart/digest"
@@ -263,7 +264,9 @@ class Reference:
 
     def stray(self, start: int, at: int) -> bool:
         """Tell whether a From_ line stands in a header block that has not said yet whose it is."""
-        block = [line for line in self.lines[start + 1 : at] if not re.match(rb">?From (?![ \t]*:)", line.text)]
+        block = [
+            line for line in self.lines[start + 1 : at] if not re.match(rb">?From (?![ \t]*:)", line.text)
+        ]
         real = all(is_header(line) or is_fold(line) for line in block)
         return real and not any(name in TELLING for name, _ in fields_of(block))
 
@@ -276,7 +279,9 @@ class Reference:
 
     def claim(self, start: int, body: int) -> int | None:
         """The Content-Length, where there is one that may be believed."""
-        claims = [value for name, value in fields_of(self.lines[start + 1 : body]) if name == b"content-length"]
+        claims = [
+            value for name, value in fields_of(self.lines[start + 1 : body]) if name == b"content-length"
+        ]
         if len(claims) != 1 or not re.fullmatch(rb"\d+", claims[0].strip()) or int(claims[0]) > MAX_CLAIM:
             return None
         return int(claims[0])
@@ -310,7 +315,9 @@ class Reference:
         return whole[:-claimed] if claimed else whole
 
     def unquoted(self, line: Line) -> bytes:
-        pattern = {"mboxrd": rb">+From ", "auto": rb">+From ", "mboxcl2": rb"(?!)"}.get(self.variant, rb">From ")
+        pattern = {"mboxrd": rb">+From ", "auto": rb">+From ", "mboxcl2": rb"(?!)"}.get(
+            self.variant, rb">From "
+        )
         return line.stored[1:] if re.match(pattern, line.text) else line.stored
 
 

@@ -168,7 +168,9 @@ def _plain(draw: st.DrawFn) -> tuple[tuple[bytes, ...], list[Text]]:
 def _unquoted_prose(draw: st.DrawFn) -> tuple[tuple[bytes, ...], list[Text]]:
     """A body with undated From_ lines that nobody quoted: prose follows them, no field."""
     body: list[Text] = []
-    for start in draw(st.lists(st.sampled_from([b"From the start", b"From ", b"From Russia with love"]), max_size=3)):
+    for start in draw(
+        st.lists(st.sampled_from([b"From the start", b"From ", b"From Russia with love"]), max_size=3)
+    ):
         body += [Text(b"")] * draw(st.integers(0, 2))
         body += [Text(start, bare=True), Text(b"we knew that this is prose"), Text(b"Year: 1963")]
     return draw(_header()), [Text(b"Hello,"), *body, Text(b"bye")]
@@ -178,12 +180,18 @@ def _unquoted_prose(draw: st.DrawFn) -> tuple[tuple[bytes, ...], list[Text]]:
 def _multipart(draw: st.DrawFn) -> tuple[tuple[bytes, ...], list[Text]]:
     """A multipart whose parts begin with dated From_ lines: a patch, a forwarded mailbox; nested or not."""
     boundary = draw(st.sampled_from([b"b1", b"=_Part.1", b"----=_NextPart_000", b"it's (a) b+,./:=?"]))
-    parameter = b'boundary="' + boundary + b'"' if draw(st.booleans()) or b" " in boundary else b"boundary=" + boundary
+    parameter = (
+        b'boundary="' + boundary + b'"'
+        if draw(st.booleans()) or b" " in boundary
+        else b"boundary=" + boundary
+    )
     kind = draw(st.sampled_from([b"multipart/mixed", b"MULTIPART/Mixed"]))
     split = draw(st.booleans())
-    content = [b"Content-Type: " + kind + b";", b"\t" + parameter] if split else [
-        b"Content-Type: " + kind + b"; " + parameter
-    ]
+    content = (
+        [b"Content-Type: " + kind + b";", b"\t" + parameter]
+        if split
+        else [b"Content-Type: " + kind + b"; " + parameter]
+    )
     body = [Text(b"This is a multi-part message in MIME format.")] * draw(st.integers(0, 1))
     for _ in range(draw(st.integers(1, 3))):
         body += [Text(b"--" + boundary), *draw(_part(nested=True))]
@@ -210,7 +218,12 @@ def _part(draw: st.DrawFn, *, nested: bool) -> list[Text]:
         return [Text(b"Content-Type: text/plain"), Text(b""), *map(Text, draw(st.lists(_prose, max_size=4)))]
     if kind == "base64":
         lines = [Text(b"TWFueSBoYW5kcyBtYWtlIGxpZ2h0IHdvcmsu")] * draw(st.integers(0, 5))
-        return [Text(b"Content-Type: image/png"), Text(b"Content-Transfer-Encoding: base64"), Text(b""), *lines]
+        return [
+            Text(b"Content-Type: image/png"),
+            Text(b"Content-Transfer-Encoding: base64"),
+            Text(b""),
+            *lines,
+        ]
     if kind == "patch":
         header = draw(st.sampled_from([(b"Content-Type: text/x-patch; name=a.patch",), ()]))
         return [*map(Text, header), Text(b""), *(Text(line, bare=True) for line in _PATCH)]
@@ -219,10 +232,17 @@ def _part(draw: st.DrawFn, *, nested: bool) -> list[Text]:
         for _ in range(draw(st.integers(1, 2))):
             inner += [Text(b"--inner"), *draw(_part(nested=False))]
         return [*inner, Text(b"--inner--")]
-    attached = [Text(line, bare=True) for line in (draw(dated_lines), *draw(_header()), b"", b"forwarded", b"")]
+    attached = [
+        Text(line, bare=True) for line in (draw(dated_lines), *draw(_header()), b"", b"forwarded", b"")
+    ]
     if kind == "mailbox":
         attached *= 2
-    return [Text(b"Content-Type: message/rfc822"), Text(b"Content-Disposition: attachment"), Text(b""), *attached]
+    return [
+        Text(b"Content-Type: message/rfc822"),
+        Text(b"Content-Disposition: attachment"),
+        Text(b""),
+        *attached,
+    ]
 
 
 @st.composite
@@ -240,7 +260,7 @@ def _quoted(text: Text, variant: str) -> bytes:
 
 
 def write(mails: list[Mail], variant: str, ends: list[bytes]) -> tuple[bytes, tuple[Truth, ...]]:
-    """Write a mailbox as `variant` does; `ends` are the line ends, taken in turn. Return it with its truth."""
+    """Write a mailbox as `variant` does, its line ends taken from `ends` in turn; return it with its truth."""
     octets = bytearray()
     truths: list[Truth] = []
     turn = 0
@@ -252,10 +272,14 @@ def write(mails: list[Mail], variant: str, ends: list[bytes]) -> tuple[bytes, tu
 
     for mail in mails:
         offset = len(octets)
-        lines = [text for text in mail.body if not (variant in _ONE_WAY and re.match(rb">+From ", text.octets))]
+        lines = [
+            text for text in mail.body if not (variant in _ONE_WAY and re.match(rb">+From ", text.octets))
+        ]
         pairs = [(ended(text.octets), _quoted(text, variant)) for text in lines]
         body = b"".join(whole for whole, _ in pairs)
-        stored = b"".join(quoted + whole[len(text.octets) :] for text, (whole, quoted) in zip(lines, pairs, strict=True))
+        stored = b"".join(
+            quoted + whole[len(text.octets) :] for text, (whole, quoted) in zip(lines, pairs, strict=True)
+        )
         header = [*mail.header]
         if variant in ("mboxcl", "mboxcl2"):
             header.append(b"Content-Length: %d" % len(stored))
@@ -266,7 +290,9 @@ def write(mails: list[Mail], variant: str, ends: list[bytes]) -> tuple[bytes, tu
 
 
 @st.composite
-def mailboxes(draw: st.DrawFn, *, variants: tuple[str, ...] = VARIANTS, newlines: tuple[str, ...] = NEWLINES) -> Mailbox:
+def mailboxes(
+    draw: st.DrawFn, *, variants: tuple[str, ...] = VARIANTS, newlines: tuple[str, ...] = NEWLINES
+) -> Mailbox:
     """A mailbox of up to five messages in a variant and with line ends that are drawn."""
     variant = draw(st.sampled_from(variants))
     newline = draw(st.sampled_from(newlines))

@@ -179,20 +179,20 @@ def test_a_text_that_was_cut_in_mid_character() -> None:
     assert decode_8bit(raw[:-1]) == ("会議の議事録をお送りいたしま\udc82", "cp932")
 
 
-BOXES = "─│┌┐└".encode("koi8_r") * 3
+NONSENSE = bytes.fromhex("fad099b5d18a8682cbd1f3e4d0e69090d1f49cc0b7f8dbc2")
 
 
-@pytest.mark.parametrize("guess", [None, "nonsense", "utf-8", "cp500", "koi8-r"])
+@pytest.mark.parametrize("guess", [None, "nonsense", "utf-8", "cp500", "utf-16"])
 def test_what_cannot_be_known_says_so(monkeypatch: pytest.MonkeyPatch, guess: str | None) -> None:
     monkeypatch.setattr("chardet.detect", lambda *_, **__: {"encoding": guess})
-    text, codec = decode_8bit(b"a" + BOXES)
+    text, codec = decode_8bit(b"a" + NONSENSE)
     assert codec == "unknown-8bit"
-    assert text.encode("ascii", "surrogateescape") == b"a" + BOXES
+    assert text.encode("ascii", "surrogateescape") == b"a" + NONSENSE
 
 
 def test_chardet_decides_where_no_reading_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chardet.detect", lambda *_, **__: {"encoding": "cp866"})
-    assert decode_8bit(BOXES) == (BOXES.decode("cp866"), "cp866")
+    monkeypatch.setattr("chardet.detect", lambda *_, **__: {"encoding": "windows-1251"})
+    assert decode_8bit(NONSENSE) == (NONSENSE.decode("cp1251"), "cp1251")
 
 
 @given(st.text())
@@ -232,7 +232,7 @@ def test_chardet_is_loaded_only_for_what_is_left_over() -> None:
         "import sys; from unmbox._charset import decode_8bit\n"
         "decode_8bit('Grüße'.encode('latin-1')); decode_8bit('日本'.encode('cp932')); decode_8bit(b'a')\n"
         "assert 'chardet' not in sys.modules\n"
-        "decode_8bit(bytes([128, 129, 130, 131, 132]) * 3)\n"
+        "decode_8bit(bytes.fromhex('fad099b5d18a8682cbd1f3e4d0e69090d1f49cc0b7f8dbc2'))\n"
         "assert 'chardet' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

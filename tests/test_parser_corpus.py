@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from corpus import Row, rows
 from drive import Gathered, Joined, parse, random_cuts
 from reference import split
-
 from unmbox._fromline import is_dated
 
 # Python's standard library reads no lzip. The same mailboxes stand beside them, not compressed.
@@ -44,7 +44,7 @@ def as_crlf(data: bytes) -> bytes:
 
 
 def as_cr(data: bytes) -> bytes:
-    """Lone CRs for all line ends. A CR that stood inside a line must not become one: a NUL takes its place."""
+    """Lone CRs for all line ends. A CR inside a line must not become one, so a NUL takes its place."""
     return as_lf(data).replace(b"\r", b"\x00").replace(b"\n", b"\r")
 
 
@@ -91,7 +91,7 @@ def test_count(corpus: Path, row: Row, twin: Callable[[bytes], bytes]) -> None:
 @pytest.mark.parametrize("variant", ["mboxrd", "mboxo", "mboxcl", "mboxcl2"])
 @MATCHING
 def test_count_under_every_variant(corpus: Path, row: Row, variant: str) -> None:
-    """A variant named wrongly changes quoting, and with a Content-Length that is right it loses no message."""
+    """A variant named wrongly changes quoting; it loses no message."""
     data = octets(row)
     found = parse(data, (), variant)
     assert len(found.messages) == row.expected
@@ -127,7 +127,7 @@ PEERS = [row for row in MAILBOXES if row.peer_facts() is not None]
 
 
 def facts_with(*path: str) -> Any:
-    """Parametrise by the mailboxes whose peer states a fact of this name (or of one message, by two names)."""
+    """Parametrise by the mailboxes whose peer states this fact; two names: this fact of a message."""
 
     def states(row: Row) -> bool:
         facts = row.peer_facts()
@@ -158,7 +158,7 @@ def sha256(data: bytes) -> str:
 @pytest.mark.parametrize("row", PEERS, ids=lambda row: row.path.rpartition("/")[2])
 def test_peer_counts(corpus: Path, row: Row) -> None:
     """The peer's count is the manifest's; where a peer gives none, it raises, or reads what is no mailbox."""
-    count = row.peer_facts()["count"] if "count" in row.peer_facts() else None
+    count = row.peer_facts().get("count")
     assert len(found_in(row).messages) == (row.expected if count is None else count)
 
 
@@ -234,7 +234,9 @@ def test_from_fields(corpus: Path, row: Row) -> None:
 @facts_with("subjects")
 def test_subjects_and_contents(corpus: Path, row: Row) -> None:
     facts = row.peer_facts()
-    assert [field(m, b"Subject") for m in found_in(row).messages] == [text.encode() for text in facts["subjects"]]
+    assert [field(m, b"Subject") for m in found_in(row).messages] == [
+        text.encode() for text in facts["subjects"]
+    ]
     assert [m.body for m in found_in(row).messages] == [text.encode() for text in facts["contents"]]
 
 
@@ -272,8 +274,26 @@ def test_what_peers_refuse_holds_no_message(corpus: Path, row: Row) -> None:
 
 
 KNOWN_FACTS = {
-    *("count", "source", "note", "messages", "first_message", "advance", "from_lines", "from_headers", "subjects"),
-    *("contents", "first_subject", "first_data_line", "message_ids", "x_test", "header_names_per_message", "error"),
+    *(
+        "count",
+        "source",
+        "note",
+        "messages",
+        "first_message",
+        "advance",
+        "from_lines",
+        "from_headers",
+        "subjects",
+    ),
+    *(
+        "contents",
+        "first_subject",
+        "first_data_line",
+        "message_ids",
+        "x_test",
+        "header_names_per_message",
+        "error",
+    ),
     "messages_with_from_line",
     # The variant is the manifest's; the others count with another rule than ours, or count usable messages.
     *("variant", "count_strict_peer", "usable"),
@@ -291,7 +311,7 @@ def test_every_fact_is_used(corpus: Path) -> None:
 OTHERWISE = {
     8: "no sender, but a date: neomutt and Dovecot disagree on one form, and real mailboxes omit the sender",
     10: "one digit of an hour is a time: \\d{1,2} in the grammar, as real mail has it",
-    29: "the From_ line stands mid-line: the peer searches for it anywhere, and its own note says not to copy that",
+    29: "the From_ line stands mid-line, where the peer finds it, too; its own note says not to copy that",
     40: "as 29, with CRLF",
     32: "no domain in the sender: senders can be anything, and the date stands",
     43: "as 32, with CRLF",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from drive import chunks, events_of, random_cuts
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies import Mailbox, cuttings, mailboxes
 
+from drive import chunks, events_of, random_cuts
+from strategies import Mailbox, cuttings, mailboxes
 from unmbox import EmlWriter, UsageError
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 
@@ -17,8 +17,16 @@ NEWLINES = {"crlf": b"\r\n", "lf": b"\n"}
 both = pytest.mark.parametrize("newline", NEWLINES)
 
 octets = st.lists(
-    st.one_of(st.sampled_from([b"\r\n", b"\n", b"\r", b"\r\r\n", b"\n\r", b"a", b"\x00", b"\xff"]), st.binary(max_size=4))
+    st.one_of(
+        st.sampled_from([b"\r\n", b"\n", b"\r", b"\r\r\n", b"\n\r", b"a", b"\x00", b"\xff"]),
+        st.binary(max_size=4),
+    )
 ).map(b"".join)
+
+
+def preserving(newline: str = "crlf") -> EmlWriter:
+    """A writer that changes line ends and nothing else."""
+    return EmlWriter(headers="preserve", newline=newline)
 
 
 def converted(data: bytes, newline: str, *, lone_cr: bool = False) -> bytes:
@@ -29,10 +37,10 @@ def converted(data: bytes, newline: str, *, lone_cr: bool = False) -> bytes:
 def written(events: list[Event], newline: str) -> list[bytes]:
     """The EMLs that a fresh writer each makes of a parser's events."""
     files: list[bytes] = []
-    writer = EmlWriter(headers="preserve", newline=newline)
+    writer = preserving(newline)
     for event in events:
         if isinstance(event, Head):
-            writer = EmlWriter(headers="preserve", newline=newline)
+            writer = preserving(newline)
             files.append(b"")
         piece = writer.send(event)
         if files:
@@ -52,7 +60,7 @@ def head(data: bytes, newline: bytes = b"\n") -> Head:
 @example(block=b"\r\n\n", rest=b"\n", body=b"\r\r\n")
 def test_line_ends_and_nothing_else(newline: str, block: bytes, rest: bytes, body: bytes) -> None:
     """Pieces are taken one by one: the parser never splits a CRLF between two."""
-    writer = EmlWriter(newline=newline)
+    writer = preserving(newline)
     assert writer.send(head(block)) == converted(block, newline)
     assert writer.send(HeadRest(1, rest)) == converted(rest, newline)
     assert writer.send(Body(2, body)) == converted(body, newline)
@@ -63,7 +71,7 @@ def test_line_ends_and_nothing_else(newline: str, block: bytes, rest: bytes, bod
 @given(block=octets, body=octets)
 @example(block=b"a\r", body=b"b\nc\r\nd\re")
 def test_line_ends_of_a_cr_only_source(newline: str, block: bytes, body: bytes) -> None:
-    writer = EmlWriter(newline=newline)
+    writer = preserving(newline)
     assert writer.send(head(block, b"\r")) == converted(block, newline, lone_cr=True)
     assert writer.send(Body(2, body)) == converted(body, newline, lone_cr=True)
 
@@ -71,7 +79,7 @@ def test_line_ends_of_a_cr_only_source(newline: str, block: bytes, body: bytes) 
 @both
 def test_a_cr_only_source_says_nothing_about_the_next(newline: str) -> None:
     """One writer may serve a whole run: each `Head` says anew what a lone CR is."""
-    writer = EmlWriter(newline=newline)
+    writer = preserving(newline)
     writer.send(head(b"a\r", b"\r"))
     writer.send(End(0, 10))
     assert writer.send(head(b"a\rb\n")) == converted(b"a\rb\n", newline)
@@ -104,29 +112,30 @@ def test_crlf_comes_out_as_it_went_in(mailbox: Mailbox) -> None:
 def test_what_needs_no_change_is_not_copied() -> None:
     crlf, lf, none = b"one\r\ntwo\r\n" * 10, b"one\ntwo\n" * 10, b"x" * 100
     for newline, piece in [("crlf", crlf), ("lf", lf), ("crlf", none), ("lf", none)]:
-        assert EmlWriter(newline=newline).send(Body(0, piece)) is piece
+        assert preserving(newline).send(Body(0, piece)) is piece
 
 
 @both
 def test_nothing_is_added_at_the_end(newline: str) -> None:
-    writer = EmlWriter(newline=newline)
+    writer = preserving(newline)
     assert writer.send(head(b"Subject: x")) == b"Subject: x"
     assert writer.send(End(0, 10)) == b""
 
 
 def test_what_is_no_part_of_a_message_gives_nothing() -> None:
-    writer = EmlWriter()
+    writer = preserving()
     assert writer.send(Junk(0, b"junk\n")) == b""
     assert writer.send(Rejected(0, b"From here on", "prose")) == b""
     assert writer.send(End(0, 10, ("head-too-long",))) == b""
 
 
-def test_defaults_are_preserve_and_crlf() -> None:
-    assert EmlWriter().send(Body(0, b"a\n")) == b"a\r\n"
+def test_crlf_unless_asked() -> None:
+    assert EmlWriter(headers="preserve").send(Body(0, b"a\n")) == b"a\r\n"
 
 
 @pytest.mark.parametrize(
-    ("wrong", "choices"), [({"newline": "cr"}, "crlf.*lf"), ({"newline": ""}, "crlf.*lf"), ({"headers": "x"}, "preserve")]
+    ("wrong", "choices"),
+    [({"newline": "cr"}, "crlf.*lf"), ({"newline": ""}, "crlf.*lf"), ({"headers": "x"}, "preserve")],
 )
 def test_bad_options_name_the_choices(wrong: dict[str, str], choices: str) -> None:
     with pytest.raises(UsageError, match=choices) as raised:

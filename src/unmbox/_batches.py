@@ -15,6 +15,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from unmbox._block import Repair
+from unmbox._hashing import Hasher
 from unmbox._head import MessageHead
 from unmbox._parser import Parser
 from unmbox._report import Progress, Report
@@ -81,7 +82,7 @@ class Mail:
         self.repairs: tuple[Repair, ...] = ()
         self.failure = ""
 
-    def add(self, octets: bytes, block_size: int) -> None:
+    def add(self, octets: bytes, block_size: int, hasher: Hasher) -> None:
         """Take what the writer gave, of which the header block is what makes it `block_size` octets."""
         if block_size > self.block_size:
             head = octets[: block_size - self.block_size]
@@ -93,10 +94,10 @@ class Mail:
                 return
             octets = octets[len(head) :]
         if self.exact:
-            self.exact.update(octets)
-            self.body.update(to_crlf(octets))
+            hasher.update(self.exact, octets)
+            hasher.update(self.body, to_crlf(octets))
         else:
-            self.body.update(octets)
+            hasher.update(self.body, octets)
         self.size += len(octets)
         self.parts.append(octets)
 
@@ -141,6 +142,7 @@ class Job:
         self._progress = progress
         self._total: int | None = 0
         self._next_tick = 0.0
+        self._hasher = Hasher()
 
         self._counts: Counter[str] = Counter()
         self._repairs: Counter[str] = Counter()
@@ -168,10 +170,12 @@ class Job:
             for ordinal, source in enumerate(sources, 1):
                 self._read(source, ordinal)
             self._flush()
+            self._settle()
         except BaseException:
             self._stop()
             raise
-        self._settle()
+        finally:
+            self._hasher.close()
         self._tick(last=True)
         return self._report(time.perf_counter() - started)
 
@@ -290,12 +294,12 @@ class Job:
         if mail is None:
             return
         if mail.failure:
-            mail.add(event.data, 0)
+            mail.add(event.data, 0, self._hasher)
         else:
             try:
                 octets = self._writer.send(event)
                 if octets:
-                    mail.add(octets, self._writer.block_size)
+                    mail.add(octets, self._writer.block_size, self._hasher)
             except Exception as error:
                 self._fail(mail, error, event.data)
         if mail.size > SPOOL:
@@ -307,7 +311,7 @@ class Job:
         logging.getLogger("unmbox").warning(
             "quarantined the message at octet %d of %s: %s", mail.head.offset, self._name, mail.failure
         )
-        mail.add(octets, 0)
+        mail.add(octets, 0, self._hasher)
 
     def _end_message(self, end: End) -> None:
         mail, self._mail = self._mail, None
@@ -317,7 +321,7 @@ class Job:
         if not mail.failure:
             try:
                 if octets := self._writer.send(end):
-                    mail.add(octets, self._writer.block_size)
+                    mail.add(octets, self._writer.block_size, self._hasher)
                 mail.repairs = self._writer.repairs
             except Exception as error:
                 self._fail(mail, error, b"")
@@ -337,6 +341,7 @@ class Job:
         self._strays.clear()
         if mail.target:
             mail.target.discard()
+        self._hasher.wait()
         head, body, _ = mail.digests()
         self._counts["already"] += 1
         if self._manifest:
@@ -359,6 +364,7 @@ class Job:
             return
         self._writing = True
         first = manifest.next_id if manifest else self._next_id
+        self._hasher.wait()
         entries = []
         digests = []
         for number, (_, mail) in enumerate(mails, first):

@@ -17,13 +17,13 @@ _DATE = (
     rb": (?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?"
     rb"(?:(?:0?[1-9]|1[0-9]|2[0-8]) " + _MONTH + rb"|(?:29|30) (?!F)" + _MONTH +
     rb"|31 (?:Jan|Mar|May|Jul|Aug|Oct|Dec)) (?:19|20)[0-9][0-9]"
-    rb" (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] [+-][0-9][0-9][0-5][0-9](?: \([A-Z]+\))?\n(?![ \t])"
+    rb" (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] [+-][0-9][0-9][0-5][0-9](?: \([A-Z]+\))?(?:\n(?![ \t])|\Z)"
 )  # fmt: skip
 # The names that are counted, each in its healthy form; in any other form they come with their colon. An
 # empty result is a line that is neither a field nor the fold of one. The common beginning, a literal line
 # end, is what makes the search leap from line to line.
 _COUNTED = re.compile(
-    rb"\n(?:[^ \t](?![!-9;-~]*:)|(?=[FTCSDMRXftcsdmrx])("
+    rb"\n(?:(?![ \t]|[!-9;-~]+:)|(?=[FTCSDMRXftcsdmrx])("
     rb"From(?=:[ \t]*[!-~])|Date(?=" + _DATE + rb")|Message-I[Dd](?=:[ \t]*<[!-;=?-~]+>)"
     rb"|[Ff](?i:rom:)|[Tt](?i:o)(?=:)|[Cc](?i:c)(?=:)|[Ss](?i:ubject|ender)(?=:)|[Rr](?i:eply-to)(?=:)"
     rb"|[Dd](?i:ate:)|[Mm](?i:essage-id:)|[Cc](?i:ontent-length:)|[Ss](?i:tatus:)"
@@ -48,13 +48,13 @@ def is_healthy(block: bytes) -> bool:
         or block[0] in b" \t"
     ):
         return False
-    end = len(block) - 1
+    end = len(block) - 2
     at = 0
     while end - at > MAX_LINE:
         at = block.rfind(b"\n", at, at + MAX_LINE + 1) + 1
         if not at:
             return False
-    # The first field gets a line end before it, like the others; the closing empty line is no field.
+    # The first field gets a line end before it, like the others; the last two line ends begin nothing.
     counted = _COUNTED(b"\n" + block, 0, end + 1)
     return len(counted) <= len(_ALLOWED) and _are_healthy(tuple(counted))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -75,12 +76,13 @@ class Row(NamedTuple):
 
     def values(self) -> tuple[Any, ...]:
         """The row of `message`, in the order of its columns: as SQLite stores them, and their checksum."""
+        key = self.key
         values = (
             *self[:4],
             storable(self.from_line),
             _text(self.message_id),
             *self[6:11],
-            self.date.isoformat() if self.date else None,
+            self.date and self.date.isoformat(),
             _text(self.sender),
             _text(self.recipients),
             _text(self.subject),
@@ -89,7 +91,7 @@ class Row(NamedTuple):
             _state_to_json(tuple(self.state.items())) if self.state else "{}",
             *self[18:20],
             # Most bodies have no trailing empty lines, and one digest serves both ends.
-            None if self.key is None or self.key.hex() == self.body_sha256 else self.key,
+            None if key is None or key.hex() == self.body_sha256 else key,
         )
         return (*values, checksum(values))
 
@@ -154,8 +156,8 @@ class Batch:
     """What one transaction commits. `sources` are those whose rows it holds or whose state has moved.
 
     `repairs` are (row id, code, field, applied, signature impact), `refusals` (row id, profile, reason),
-    `files` (row id, volume, path) for places beyond `Row.path`. `amended` rows stand in for quarantined
-    ones of the same id; their files must have their final names already.
+    `files` (row id, volume, path) for places beyond `Row.path`. `amended` rows, in a batch without other rows,
+    stand in for quarantined ones of the same id; their files must have their final names already.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -296,9 +298,8 @@ def storable(octets: bytes) -> str | bytes:
 
 def labels_to_json(labels: Sequence[str]) -> str:
     """A JSON array; what cannot be encoded in UTF-8 is replaced."""
-    if not labels:
-        return "[]"
-    return _text(json.dumps(list(labels), ensure_ascii=False)) or ""
+    # A JSON encoder is made anew for each call, which costs four times as much.
+    return _text(f"[{', '.join(map(encode_basestring, labels))}]") or ""
 
 
 # A handful of states, told a million times.
@@ -312,9 +313,9 @@ def _text(text: str | None) -> str | None:
     return text if text is None or text.isascii() else _surrogates.sub("\ufffd", text)
 
 
-_FORMAT = "\x1f".join(["%s"] * 4 + ["%r"] + ["%s"] * 15 + ["%r"])
-
-
 def checksum(values: tuple[Any, ...]) -> int:
     """The CRC-32 of a row of `message` but for its last column, which is this."""
-    return crc32((_FORMAT % values).encode())
+    a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s, t, u, v = values
+    # Quicker than a "%s" format, and unlike `marshal` the same in every Python.
+    text = f"{a} {b} {c} {d} {e!r} {f} {g} {h} {i} {j} {k} {m} {n} {o} {p} {q} {r} {s} {t} {u} {v!r}"
+    return crc32(text.encode("utf-8", "replace"))

@@ -86,6 +86,14 @@ class Store(ABC):
         slots[at] = tag | self._count
         return None
 
+    def guess(self) -> bool:
+        """Whether one message may be tried without `enter`, to be held to `confirm`."""
+        return False
+
+    def confirm(self) -> bool:
+        """Whether all was as it was thought to be. What was put is then recorded, or else forgotten."""
+        return False
+
     def enter(self) -> int:
         """Begin what can be taken back; returns the mark for `undo`."""
         if self._closed:

@@ -233,6 +233,10 @@ class DedupIndex:
         if self._off:
             return NEW
         store = self._store
+        if store.guess():
+            verdict = self._decide(message_id, body_digest, content, where)
+            if store.confirm():
+                return verdict
         mark = store.enter()
         try:
             verdict = self._decide(message_id, body_digest, content, where)
@@ -259,7 +263,9 @@ class DedupIndex:
     def transaction(self) -> Iterator[None]:
         """What is added inside is recorded when the block ends; nothing is, if it raises.
 
-        Other processes that want to write wait meanwhile. Blocks may stand in one another.
+        Other processes that want to write wait meanwhile. Blocks may stand in one another. Whoever writes
+        down elsewhere what became of the messages does so before the block ends: what is lost between the
+        two is then known to be new again, and a copy is kept, rather than a mail skipped.
         """
         store = self._store
         mark = store.enter()

@@ -52,6 +52,7 @@ from unmbox._record import (
     thread_id,
 )
 from unmbox._schema import CACHE, MANIFEST_NAME, check_ours, create, our_errors, read_options
+from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
 
 if TYPE_CHECKING:
@@ -225,8 +226,8 @@ class Manifest:
             "WHERE p.id = candidate.source_id AND p.offset <= candidate.offset)"
         )
         if execute("SELECT 1 FROM sqlite_master WHERE name = 'dedup'").fetchone():
-            execute("DELETE FROM dedup WHERE message >= ?", (first,))
-            execute("DELETE FROM dedup_slots WHERE rows > (SELECT ifnull(max(row), 0) FROM dedup)")
+            with DedupIndex(connection=self.connection) as index:
+                index.forget(first)
         for _, *values in execute("SELECT * FROM pending").fetchall():
             execute(_REPLACE_SOURCE, values)
         execute("DELETE FROM pending")
@@ -322,6 +323,9 @@ class Manifest:
             raise UsageError(f"the ids of a batch's rows go up by one from next_id, now {first}")
         if not counts.keys() <= {state.id for state in batch.sources}:
             raise UsageError("the sources of a batch's rows are missing in its sources")
+        if rows and batch.amended:
+            # Their dedup keys would hide those of the others from `DedupIndex.forget`.
+            raise UsageError("amended rows go in a batch of their own")
         for state in batch.sources:
             state.messages += counts.pop(state.id, 0)
         with our_errors(self.path):
@@ -329,13 +333,12 @@ class Manifest:
             self.connection.execute("DELETE FROM pending")
             self._save_sources(batch.sources, first)
             many(_INSERT_MESSAGE, map(Row.values, rows))
-            if batch.amended:
-                self._amend(batch.amended)
+            self._amend(batch.amended)
             many("INSERT INTO repair VALUES(?, ?, ?, ?, ?)", batch.repairs)
             many("INSERT INTO refusal VALUES(?, ?, ?)", batch.refusals)
             many("INSERT INTO file VALUES(?, ?, ?)", batch.files)
             many("INSERT INTO candidate VALUES(?, ?, ?, ?, ?)", batch.candidates)
-            for row in rows:
+            for row in (*rows, *batch.amended):
                 if row.outcome == DUPLICATE and row.duplicate_of is not None and row.labels:
                     self.merge_labels(row.duplicate_of, row.labels)
             self._commit()
@@ -354,11 +357,15 @@ class Manifest:
             execute(_REPLACE_SOURCE, state.values())
 
     def _amend(self, rows: Sequence[Row]) -> None:
-        many = self.connection.executemany
-        many("DELETE FROM message WHERE id = ?", [(row.id,) for row in rows])
-        for table in ("file", "repair", "refusal"):
-            many(f"DELETE FROM {table} WHERE message = ?", [(row.id,) for row in rows])  # noqa: S608
-        many(_INSERT_MESSAGE, map(Row.values, rows))
+        execute = self.connection.execute
+        for row in rows:
+            labels = execute("SELECT labels FROM message WHERE id = ?", (row.id,)).fetchone()
+            execute("DELETE FROM message WHERE id = ?", (row.id,))
+            for table in ("file", "repair", "refusal"):
+                execute(f"DELETE FROM {table} WHERE message = ?", (row.id,))  # noqa: S608
+            execute(_INSERT_MESSAGE, row.values())
+            if labels:  # of its copies too
+                self.merge_labels(row.id, json.loads(labels[0]))
 
     def merge_labels(self, row_id: int, labels: Sequence[str]) -> None:
         """Add `labels` to those of a row, each once and in order; part of the next commit."""

@@ -6,7 +6,7 @@ nothing behind; elsewhere it is called ``.unmbox-<process>-<number>.part`` and s
 itself, where `DirectorySink.clear_leftovers` finds it without a walk through the folders.
 
 Links inside the destination are not followed: a folder is opened from its parent's descriptor and must be
-a folder, so nobody who could write there before can lead a file outside. The destination itself may be a
+a real one, so whoever could write there before cannot lead a file outside. The destination itself may be a
 link; that is its owner's choice.
 """
 # pathlib knows no descriptors, and one Path costs as much as half a file:
@@ -83,8 +83,7 @@ _REASONS = {
     errno.EROFS: "the file system is read-only; choose another destination",
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter destination or layout",
     errno.EEXIST: "a file of that name is already there and is not overwritten",
-    errno.ENOTDIR: "a file or a link stands where a folder is needed",
-    errno.ELOOP: "a file or a link stands where a folder is needed",
+    **dict.fromkeys((errno.ENOTDIR, errno.ELOOP), "a file or a link stands where a folder is needed"),
     errno.EISDIR: "a folder stands where the file is to go",
     errno.EXDEV: "it is on another file system than the destination",
     errno.EFBIG: "the file is larger than the file system or a limit allows",
@@ -103,11 +102,10 @@ def _refusal(error: OSError, path: str) -> DestinationError:
 
 def _explain(error: BaseException, path: str) -> None:
     """Raise our own error for what went wrong with `path`; return if there is nothing to add."""
-    if isinstance(error, UnmboxError):
-        return
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, UnmboxError):
         raise _refusal(error, path) from error
-    if isinstance(error, ValueError):  # also of Python itself, for a NUL or a lone surrogate
+    # Also Python's own, for a NUL or a lone surrogate.
+    if isinstance(error, ValueError) and not isinstance(error, UnmboxError):
         raise UsageError(f"cannot write {path!r}: {error}") from error
 
 
@@ -277,8 +275,7 @@ class DirectorySink:
         try:
             self._tree = _Tree(self.path, replace)
         except FileExistsError as error:
-            # What `os.makedirs` means.
-            raise _refusal(NotADirectoryError(errno.ENOTDIR, ""), self.path) from error
+            raise _refusal(OSError(errno.ENOTDIR, ""), self.path) from error  # what `os.makedirs` means
         except (OSError, ValueError) as error:
             _explain(error, self.path)
 

@@ -1,0 +1,186 @@
+"""What people at a terminal read: the summaries of the commands, their complaints, a progress bar."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import unmbox
+from unmbox._inspect import Inspection
+from unmbox._verify import Verification
+
+_SHOWN = 20
+_WIDE = 76
+
+
+def summary(report: unmbox.Report, destination: str) -> str:
+    read = f"{_count(report.messages, 'message')} ({_size(report.bytes_in)})"
+    lines = [f"{read}: {report.written:,} written to {destination}"]
+    if report.duplicates:
+        lines[0] += f", {_count(report.duplicates, 'copy', 'copies')} left out"
+    if report.filtered:
+        lines[0] += f", {report.filtered:,} filtered out"
+    if report.quarantined:
+        lines[0] += f", {report.quarantined:,} put into quarantine"
+    if report.already:
+        lines.append(f"{_count(report.already, 'message')} done by an earlier run")
+    if report.collisions:
+        lines.append(f"{_count(report.collisions, 'message')} kept that share a Message-ID with another mail")
+    if report.repairs:
+        lines.append(f"repairs: {_codes(report.repairs)}")
+    if report.left_out:
+        lines.append(f"left out to keep signatures whole: {_codes(report.left_out)}")
+    if report.rejected:
+        lines.append(
+            f'{_count(report.rejected, "line")} beginning "From " left as text: unmbox inspect says why'
+        )
+    if report.junk:
+        lines.append(f"{_count(report.junk, 'octet')} left out: before the first message, part of none")
+    if report.seconds >= 1:
+        lines.append(f"{report.seconds:,.0f} s, {_size(report.bytes_in / report.seconds)}/s")
+    return "\n".join(lines)
+
+
+def _codes(counts: Mapping[str, int]) -> str:
+    often_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{code} {number:,}" for code, number in often_first)
+
+
+def findings(found: Verification, destination: str) -> str:
+    what = (
+        f"{_count(found.messages, 'message')} of {_count(found.sources, 'source')} ({_size(found.bytes_in)})"
+    )
+    if found.ok:
+        files = _count(found.written, "EML file")
+        return f"{what}: every octet accounted for, {files} in {destination} as written"
+    shown = found.problems[:_SHOWN]
+    lines = [
+        f"{what}: {_count(found.problem_count, 'problem')} in {destination}",
+        *(f"  {each.kind}  {each.path}: {each.detail}" for each in shown),
+    ]
+    if found.problem_count > len(shown):
+        lines.append(f"  and {found.problem_count - len(shown):,} more: --json has them")
+    return "\n".join(lines)
+
+
+def overview(found: Inspection) -> str:
+    lines = [f"{_count(found.messages, 'message')} in {_size(found.octets)}"]
+    if found.first and found.last:
+        lines[0] += f", {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}"
+    sources = [
+        f"{each.messages:>9,}  {each.name}  ({_size(each.octets)}, {each.variant}"
+        + (f", {_count(each.junk, 'octet')} before the first message)" if each.junk else ")")
+        for each in found.sources
+    ]
+    years = [f"{count:>9,}  {year:04}" for year, count in sorted(found.years.items())]
+    if found.undated:
+        years.append(f"{found.undated:>9,}  without a date")
+    labels = [f"{count:>9,}  {label}" for label, count in found.labels.most_common()]
+    biggest = [f"{_size(each.length):>9}  {each.subject or '(no subject)'}" for each in found.biggest]
+    rejected = [f"{each.offset:>9,}  {each.reason}: {each.line}" for each in found.rejected]
+    for title, rows, total in (
+        ("Sources", sources, len(sources)),
+        ("Years", years, len(years)),
+        ("Labels", labels, len(labels)),
+        ("Biggest", biggest, len(biggest)),
+        ('Lines beginning "From " that start no message (octet, why)', rejected, found.rejections.total()),
+    ):
+        if rows:
+            shown = rows if title == "Years" else rows[:_SHOWN]
+            more = (
+                [f"{'':>9}  and {total - len(shown):,} more: --json has them"] if total > len(shown) else []
+            )
+            lines += ["", title, *shown, *more]
+    return "\n".join(lines)
+
+
+def _count(number: int, noun: str, plural: str = "") -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def _size(octets: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if octets < 1000 or unit == "GB":
+            break
+        octets /= 1000
+    return f"{octets:,.0f} {unit}" if unit == "B" else f"{octets:,.1f} {unit}"
+
+
+def say(text: str) -> None:
+    """Print to standard output. Nobody there any more is no error: the work is done."""
+    try:
+        print(printable(text), flush=True)
+    except BrokenPipeError:
+        # The interpreter flushes once more as it ends; give it somewhere to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(sentence: str) -> None:
+    try:
+        print(f"unmbox: {printable(sentence)}", file=sys.stderr, flush=True)
+    except OSError:
+        return  # nobody to complain to; the exit status says it too
+
+
+def printable(text: str) -> str:
+    """`text` without what would drive a terminal: subjects, labels and names are strangers' words."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
+@contextmanager
+def bar(*, quiet: bool, octets: bool = True) -> Iterator[Callable[[unmbox.Progress], object] | None]:
+    """A progress bar on standard error, if that is a terminal that can draw one."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield None
+        return
+    try:
+        from rich import progress as parts
+        from rich.console import Console
+        from rich.table import Column
+    except ModuleNotFoundError:
+        yield None
+        return
+    console = Console(stderr=True)
+
+    def text(template: str, width: int) -> parts.TextColumn:
+        # The source's name is a stranger's word: no markup. Nothing may wrap, or the bar grows lines.
+        column = Column(no_wrap=True, overflow="ellipsis", max_width=width)
+        return parts.TextColumn(template, markup=False, table_column=column)
+
+    columns: list[parts.ProgressColumn] = [
+        text("{task.fields[messages]:,} messages", 20),
+        parts.BarColumn(bar_width=None),
+        parts.TimeRemainingColumn(compact=True),
+    ]
+    if console.width >= _WIDE:
+        columns[1:1] = [parts.DownloadColumn(), parts.TransferSpeedColumn()] if octets else []
+        columns.insert(0, text("{task.fields[source]}", 16))
+    drawn = parts.Progress(
+        *columns,
+        console=console,
+        auto_refresh=False,  # no thread: the reports come often enough
+        transient=True,
+        expand=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with drawn:
+        task = drawn.add_task("", total=None, messages=0, source="")
+
+        def show(now: unmbox.Progress) -> None:
+            drawn.update(
+                task,
+                completed=now.octets,
+                total=now.octets_total,
+                messages=now.messages,
+                source=printable(Path(now.source).name),
+                refresh=True,
+            )
+
+        yield show
