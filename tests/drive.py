@@ -151,6 +151,7 @@ def _from_messages(messages: Iterable[unmbox.Message]) -> list[Seen]:
     seen = []
     for message in messages:
         raw = message.raw
+        assert message.length is not None
         seen.append(Seen(message.offset, message.length, raw))
     return seen
 

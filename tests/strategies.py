@@ -260,7 +260,7 @@ def _quoted(text: Text, variant: str) -> bytes:
 
 
 def write(mails: list[Mail], variant: str, ends: list[bytes]) -> tuple[bytes, tuple[Truth, ...]]:
-    """Write a mailbox as `variant` does, its line ends taken from `ends` in turn; return it with its truth."""
+    """Write a mailbox as `variant` does, its line ends from `ends` in turn; return it with its truth."""
     octets = bytearray()
     truths: list[Truth] = []
     turn = 0

@@ -257,7 +257,7 @@ def test_no_separator(body: bytes, newline: bytes) -> None:
 SEPARATORS = {
     "no-blank-line": b"From bob@example.org Thu Jan  1 00:00:00 1970\nSubject: y\n\n",
     "no-blank-folded": b"From bob@example.org Thu Jan  1 00:00:00 1970\nReceived: x\n\ty\n\n",
-    "takeout": b"\nFrom 1628424719502@xxx Tue Mar 19 09:13:51 +0000 2019\nX-GM-THRID: 1\nX-Gmail-Labels: a\n\n",
+    "takeout": b"\nFrom 16284@xxx Tue Mar 19 09:13:51 +0000 2019\nX-GM-THRID: 1\nX-Gmail-Labels: a\n\n",
     "takeout-undated": b"\nFrom 1628424719502045299@xxx\nX-GM-THRID: 1\nX-Gmail-Labels: a\n\n",
     "vault": b"\nFrom 149898-8cd918dd-8bbb.mbox@xxx Mon Apr 20 02:27:10 2015\nSubject: y\n\n",
     "thunderbird": b"\nFrom - Fri Aug 24 11:55:47 2018\nX-Mozilla-Status: 0001\nSubject: y\n\n",
@@ -272,7 +272,7 @@ SEPARATORS = {
     "uucp": b"\nFrom bob Thu Jan  1 00:00:00 1970 remote from host\nSubject: y\n\n",
     "folded-first-field": b"\nFrom bob\nReceived: x\n\tby y\n\tby z\nSubject: y\n\n",
     "odd-first-field": b"\nFrom bob\nX-Spam : x\nSubject : y\n\n",
-    "quoted-from-line-first": b"\nFrom bob Thu Jan  1 00:00:00 1970\n>From c Thu Jan  1 00:00:00 1970\nSubject: y\n\n",
+    "quoted-line-first": b"\nFrom b Thu Jan  1 00:00:00 1970\n>From c Thu Jan  1 00:00:00 1970\nX: y\n\n",
     "undated-quoted-first": b"\nFrom bob\n>From carol Thu Jan  1 00:00:00 1970\nSubject: y\nTo: z\n\n",
     "no-header": b"\nFrom bob Thu Jan  1 00:00:00 1970\n\ntext only\n",
     "tabs": b"\nFrom bob\tThu Jan  1 00:00:00 1970\nSubject: y\n\n",

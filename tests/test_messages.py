@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -172,7 +173,7 @@ def test_an_error_of_the_callers_own_passes_through() -> None:
 
 def test_pieces_may_be_any_kind_of_octets() -> None:
     data = DATED + b"\nSubject: x\n\ntext\n"
-    pieces = [bytearray(data[:20]), memoryview(data)[20:40], b"", data[40:]]
+    pieces: list[Any] = [bytearray(data[:20]), memoryview(data)[20:40], b"", data[40:]]
     assert [message.raw for message in messages(pieces)] == [data[len(DATED) + 1 :]]
 
 
@@ -180,7 +181,7 @@ def test_a_reused_buffer_is_safe() -> None:
     """A source may hand out one buffer again and again, as `readinto` loops do."""
     data = DATED + b"\nSubject: x\n\n" + b"text\n" * 100
 
-    def pieces() -> Iterator[bytearray]:
+    def pieces() -> Iterator[Any]:
         buffer = bytearray(7)
         for at in range(0, len(data), 7):
             piece = data[at : at + 7]

@@ -23,6 +23,12 @@ LZIP = ".lz"
 # own, and public-inbox's writer adds fields to what it was given.
 COUNT_ONLY = ("mbox.rlug", "mbox_reader.t.generated/")
 
+
+def facts_of(row: Row) -> Any:
+    """What the peer states, or nothing."""
+    return row.peer_facts() or {}
+
+
 MAILBOXES = [row for row in rows() if row.is_mbox and not row.contested and not row.path.endswith(LZIP)]
 EXPECTED = [row for row in MAILBOXES if row.expected is not None]
 
@@ -123,14 +129,14 @@ def test_octets_of_the_twins_differ_in_line_ends_only(corpus: Path, row: Row) ->
 
 # -- what peers state beside the files ---------------------------------------------------------------
 
-PEERS = [row for row in MAILBOXES if row.peer_facts() is not None]
+PEERS = [row for row in MAILBOXES if facts_of(row)]
 
 
-def facts_with(*path: str) -> Any:
+def facts_with(*path: str) -> pytest.MarkDecorator:
     """Parametrise by the mailboxes whose peer states this fact; two names: this fact of a message."""
 
     def states(row: Row) -> bool:
-        facts = row.peer_facts()
+        facts: Any = facts_of(row)
         for name in path:
             facts = facts.get(name) if isinstance(facts, dict) else None
             facts = facts[0] if isinstance(facts, list) and facts and len(path) > 1 else facts
@@ -158,13 +164,13 @@ def sha256(data: bytes) -> str:
 @pytest.mark.parametrize("row", PEERS, ids=lambda row: row.path.rpartition("/")[2])
 def test_peer_counts(corpus: Path, row: Row) -> None:
     """The peer's count is the manifest's; where a peer gives none, it raises, or reads what is no mailbox."""
-    count = row.peer_facts().get("count")
+    count = facts_of(row).get("count")
     assert len(found_in(row).messages) == (row.expected if count is None else count)
 
 
 @facts_with("messages", "sha256")
 def test_octets_as_peers_read_them(corpus: Path, row: Row) -> None:
-    stated = row.peer_facts()["messages"]
+    stated = facts_of(row)["messages"]
     if isinstance(stated, dict):
         pytest.fail("facts by line end have a test of their own")
     assert [(len(m.raw), sha256(m.raw)) for m in found_in(row).messages] == [
@@ -178,7 +184,7 @@ def test_offsets_as_peers_state_them(corpus: Path, row: Row, newline: str) -> No
     """Where each message and its header block begin and end, and its octets."""
     data = TWINS[newline](octets(row))
     found = parse(data)
-    stated = row.peer_facts()["messages"][newline]
+    stated = facts_of(row)["messages"][newline]
     for message, fact in zip(found.messages, stated, strict=True):
         begin = data.index(b"\n", message.head.offset) + 1
         assert (message.head.offset, begin) == (fact["marker_offset"], fact["begin"])
@@ -191,11 +197,11 @@ def test_offsets_as_peers_state_them(corpus: Path, row: Row, newline: str) -> No
 @facts_with("first_message", "sha256")
 def test_first_message(corpus: Path, row: Row) -> None:
     """One peer keeps the From_ line, two make all line ends CRLF: what they did is done to ours, too."""
-    fact = row.peer_facts()["first_message"]
+    fact = facts_of(row)["first_message"]
     first = found_in(row).messages[0]
-    if row.peer_facts().get("advance"):
+    if facts_of(row).get("advance"):
         stored = octets(row)[first.head.offset : first.head.offset + first.length]
-        assert len(stored) == row.peer_facts()["advance"]
+        assert len(stored) == facts_of(row)["advance"]
         assert (len(stored), sha256(stored)) == (fact["bytes"], fact["sha256"])
     else:
         whole = as_crlf(first.raw)
@@ -206,7 +212,7 @@ def test_first_message(corpus: Path, row: Row) -> None:
 @facts_with("messages", "chars")
 def test_lengths_with_the_from_line(corpus: Path, row: Row) -> None:
     """node-mbox counts the From_ line and the empty line behind the text in: from one message to the next."""
-    stated = [fact["chars"] for fact in row.peer_facts()["messages"]]
+    stated = [fact["chars"] for fact in facts_of(row)["messages"]]
     assert [message.length for message in found_in(row).messages] == stated
 
 
@@ -214,7 +220,7 @@ def test_lengths_with_the_from_line(corpus: Path, row: Row) -> None:
 def test_messages_with_their_from_lines(corpus: Path, row: Row) -> None:
     found = [(m.head.from_line + b"\n" + m.raw).decode() for m in found_in(row).messages]
     # The peer adds a line end to a last line that has none.
-    assert [text if text.endswith("\n") else text + "\n" for text in found] == row.peer_facts()[
+    assert [text if text.endswith("\n") else text + "\n" for text in found] == facts_of(row)[
         "messages_with_from_line"
     ]
 
@@ -222,18 +228,18 @@ def test_messages_with_their_from_lines(corpus: Path, row: Row) -> None:
 @facts_with("from_lines")
 def test_from_lines(corpus: Path, row: Row) -> None:
     found = [m.head.from_line.decode().removeprefix("From ") for m in found_in(row).messages]
-    assert found == row.peer_facts()["from_lines"]
+    assert found == facts_of(row)["from_lines"]
 
 
 @facts_with("from_headers")
 def test_from_fields(corpus: Path, row: Row) -> None:
-    stated = [text.encode() for text in row.peer_facts()["from_headers"]]
+    stated = [text.encode() for text in facts_of(row)["from_headers"]]
     assert [field(m, b"From") for m in found_in(row).messages] == stated
 
 
 @facts_with("subjects")
 def test_subjects_and_contents(corpus: Path, row: Row) -> None:
-    facts = row.peer_facts()
+    facts = facts_of(row)
     assert [field(m, b"Subject") for m in found_in(row).messages] == [
         text.encode() for text in facts["subjects"]
     ]
@@ -242,32 +248,32 @@ def test_subjects_and_contents(corpus: Path, row: Row) -> None:
 
 @facts_with("first_subject")
 def test_first_subject(corpus: Path, row: Row) -> None:
-    assert field(found_in(row).messages[0], b"Subject") == row.peer_facts()["first_subject"].encode()
+    assert field(found_in(row).messages[0], b"Subject") == facts_of(row)["first_subject"].encode()
 
 
 @facts_with("first_data_line")
 def test_first_data_line(corpus: Path, row: Row) -> None:
-    assert found_in(row).messages[0].raw.startswith(row.peer_facts()["first_data_line"].encode())
+    assert found_in(row).messages[0].raw.startswith(facts_of(row)["first_data_line"].encode())
 
 
 @facts_with("message_ids")
 def test_message_ids(corpus: Path, row: Row) -> None:
-    stated = [text.encode() for text in row.peer_facts()["message_ids"]]
+    stated = [text.encode() for text in facts_of(row)["message_ids"]]
     assert [field(m, b"Message-ID") for m in found_in(row).messages] == stated
 
 
 @facts_with("x_test")
 def test_a_field_of_the_peers_own(corpus: Path, row: Row) -> None:
     found = found_in(row).messages
-    assert [field(m, b"X-Test") for m in found] == [text.encode() for text in row.peer_facts()["x_test"]]
+    assert [field(m, b"X-Test") for m in found] == [text.encode() for text in facts_of(row)["x_test"]]
     names = [set(re.findall(rb"(?m)^[!-9;-~]+(?=:)", m.block)) for m in found]
-    assert [len(name) for name in names] == [row.peer_facts()["header_names_per_message"]] * len(found)
+    assert [len(name) for name in names] == [facts_of(row)["header_names_per_message"]] * len(found)
 
 
 @facts_with("error")
 def test_what_peers_refuse_holds_no_message(corpus: Path, row: Row) -> None:
     """They raise; here a file without a From_ line is data, and all of it junk."""
-    if row.peer_facts()["error"]:
+    if facts_of(row)["error"]:
         found = found_in(row)
         assert found.messages == []
         assert found.junk == octets(row)
@@ -301,7 +307,7 @@ KNOWN_FACTS = {
 
 
 def test_every_fact_is_used(corpus: Path) -> None:
-    stated = {name for row in PEERS for name in row.peer_facts()}
+    stated = {name for row in PEERS for name in facts_of(row)}
     assert stated <= KNOWN_FACTS
 
 

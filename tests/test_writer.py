@@ -139,5 +139,5 @@ def test_crlf_unless_asked() -> None:
 )
 def test_bad_options_name_the_choices(wrong: dict[str, str], choices: str) -> None:
     with pytest.raises(UsageError, match=choices) as raised:
-        EmlWriter(**wrong)
+        EmlWriter(**wrong)  # type: ignore[arg-type]  # all of them are text
     assert repr(next(iter(wrong.values()))) in str(raised.value)

@@ -11,108 +11,38 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 
-from unmbox._block import Repair
+from unmbox._copies import Copies
 from unmbox._hashing import Hasher
 from unmbox._head import MessageHead
+from unmbox._mail import SPOOL, Mail
 from unmbox._parser import Parser
 from unmbox._report import Progress, Report
-from unmbox._writer import EmlWriter, to_crlf
-from unmbox.dedup import BodyDigest, DedupIndex, Entry, Verdict, content_of
-from unmbox.events import Body, End, Event, Head, HeadRest, Rejected
+from unmbox._writer import EmlWriter
+from unmbox.dedup import Verdict
+from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 from unmbox.manifest import (
     DUPLICATE,
     QUARANTINED,
     WRITTEN,
     Batch,
     Manifest,
+    Quarantined,
     Row,
     SourceState,
-    sample_digest,
-    state_of,
-    thread_id,
+    Written,
 )
 from unmbox.naming import Layout
-from unmbox.sinks import Sink, Target
+from unmbox.sinks import Sink
 from unmbox.sources import Source
 
 BATCH_OCTETS = 4 << 20
 """Octets of EML that are gathered before a commit; with twice that, small mail fell out of the caches."""
 BATCH_MESSAGES = 1000
-SPOOL = 1 << 20
-"""Octets of one message that are kept in memory; what is longer goes to its file as it comes."""
 _MANY_STRAYS = 10_000
 _TICK = 0.1
-_RECIPIENTS = (b"to", b"cc", b"bcc")
-
-
-_Sums = tuple[bytes, bytes, bytes]
-
-
-class Mail:
-    """One message on its way: its head, its octets as written, and the sums over them."""
-
-    __slots__ = (
-        "block_size",
-        "body",
-        "exact",
-        "failure",
-        "head",
-        "head_sum",
-        "length",
-        "parts",
-        "repairs",
-        "size",
-        "target",
-    )
-
-    def __init__(self, head: MessageHead, *, lf: bool) -> None:
-        self.head = head
-        self.length = 0
-        self.parts: list[bytes] = []  # in memory, or (`target`) what is not yet in its file
-        self.size = 0
-        self.block_size = 0
-        self.head_sum = sha256()
-        self.body = BodyDigest()
-        # Body identity is over CRLF; where LF is written the exact digest is another one.
-        self.exact = sha256() if lf else None
-        self.target: Target | None = None
-        self.repairs: tuple[Repair, ...] = ()
-        self.failure = ""
-
-    def add(self, octets: bytes, block_size: int, hasher: Hasher) -> None:
-        """Take what the writer gave, of which the header block is what makes it `block_size` octets."""
-        if block_size > self.block_size:
-            head = octets[: block_size - self.block_size]
-            self.head_sum.update(head)
-            self.block_size = block_size
-            self.size += len(head)
-            self.parts.append(head)
-            if len(head) == len(octets):
-                return
-            octets = octets[len(head) :]
-        if self.exact:
-            hasher.update(self.exact, octets)
-            hasher.update(self.body, to_crlf(octets))
-        else:
-            hasher.update(self.body, octets)
-        self.size += len(octets)
-        self.parts.append(octets)
-
-    def spool(self, sink: Sink) -> None:
-        """Move what is gathered to the message's own file."""
-        if self.target is None:
-            self.target = sink.open(self.head)
-        for part in self.parts:
-            self.target.write(part)
-        self.parts.clear()
-
-    def digests(self) -> _Sums:
-        """SHA-256 of the block and of the body as written, and the body's identity."""
-        exact, identity = self.body.digest()
-        return self.head_sum.digest(), self.exact.digest() if self.exact else exact, identity
 
 
 class Job:

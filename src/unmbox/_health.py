@@ -23,7 +23,7 @@ _DATE = (
 # empty result is a line that is neither a field nor the fold of one. The common beginning, a literal line
 # end, is what makes the search leap from line to line.
 _COUNTED = re.compile(
-    rb"\n(?:(?![ \t]|[!-9;-~]+:)|(?=[FTCSDMRXftcsdmrx])("
+    rb"\n(?![ \t])(?:(?![!-9;-~]+:)|(?=[FTCSDMRXftcsdmrx])("
     rb"From(?=:[ \t]*[!-~])|Date(?=" + _DATE + rb")|Message-I[Dd](?=:[ \t]*<[!-;=?-~]+>)"
     rb"|[Ff](?i:rom:)|[Tt](?i:o)(?=:)|[Cc](?i:c)(?=:)|[Ss](?i:ubject|ender)(?=:)|[Rr](?i:eply-to)(?=:)"
     rb"|[Dd](?i:ate:)|[Mm](?i:essage-id:)|[Cc](?i:ontent-length:)|[Ss](?i:tatus:)"

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from unmbox._report import Progress
 from unmbox._head import MessageHead
 from unmbox._parser import Parser
+from unmbox._report import Progress
 from unmbox.errors import UsageError
 from unmbox.events import End, Event, Head, Junk, Rejected
 from unmbox.sources import Source, SourceLike, as_list

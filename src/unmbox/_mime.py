@@ -66,14 +66,14 @@ class OpenMessage:
     def _is_nested(
         self, boundary: bytes, header: bytes, before: bytes, data: bytes, at: int, at_eof: bool
     ) -> bool | None:
-        """Whether a multipart within this one has the boundary: declared in the body, or coming again.
+        """Whether a multipart within this one has the boundary: declared just before, or coming again.
 
-        Without a field of MIME below them, or closing, dashes are a signature's.
+        Undeclared dashes without a field of MIME below them, or closing ones, are a signature's.
         """
-        if b"content-" not in header.lower() or boundary.endswith(b"--") or self._peeks >= MAX_PEEKS:
-            return False
         if boundary in _boundaries(before):
             return True
+        if b"content-" not in header.lower() or boundary.endswith(b"--") or self._peeks >= MAX_PEEKS:
+            return False
         again = data.find(b"\n--" + boundary, at, at + LOOK_AHEAD) >= 0
         if not again and not at_eof and len(data) - at <= LOOK_AHEAD:
             return None

@@ -76,7 +76,6 @@ class Row(NamedTuple):
 
     def values(self) -> tuple[Any, ...]:
         """The row of `message`, in the order of its columns: as SQLite stores them, and their checksum."""
-        key = self.key
         values = (
             *self[:4],
             storable(self.from_line),
@@ -89,9 +88,7 @@ class Row(NamedTuple):
             labels_to_json(self.labels),
             self.thread_id,
             _state_to_json(tuple(self.state.items())) if self.state else "{}",
-            *self[18:20],
-            # Most bodies have no trailing empty lines, and one digest serves both ends.
-            None if key is None or key.hex() == self.body_sha256 else key,
+            *self[18:],
         )
         return (*values, checksum(values))
 
@@ -156,8 +153,8 @@ class Batch:
     """What one transaction commits. `sources` are those whose rows it holds or whose state has moved.
 
     `repairs` are (row id, code, field, applied, signature impact), `refusals` (row id, profile, reason),
-    `files` (row id, volume, path) for places beyond `Row.path`. `amended` rows, in a batch without other rows,
-    stand in for quarantined ones of the same id; their files must have their final names already.
+    `files` (row id, volume, path) for places beyond `Row.path`. `amended` rows, in a batch without other
+    rows, stand in for quarantined ones of the same id; their files must have their final names already.
     """
 
     rows: list[Row] = field(default_factory=list)

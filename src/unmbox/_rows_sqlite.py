@@ -328,8 +328,8 @@ class File(Tables):
         try:
             return super().enter()
         except BaseException:
-            if not self.depth and self._connection.in_transaction:
-                with suppress(*self.errors):
+            with suppress(*self.errors):
+                if not self.depth and self._connection.in_transaction:
                     self._execute("ROLLBACK")
             raise
 

@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import unmbox
-from unmbox._inspect import Inspection
-from unmbox._verify import Verification
+
+if TYPE_CHECKING:
+    from unmbox._inspect import Inspection
+    from unmbox._verify import Verification
 
 _SHOWN = 20
 _WIDE = 76

@@ -28,7 +28,7 @@ from unmbox._record import (
 )
 from unmbox._schema import MANIFEST_NAME, damaged, our_errors, read_only, read_options
 from unmbox._writer import EmlWriter
-from unmbox.dedup import normalise_message_id
+from unmbox.dedup import POLICIES, normalise_message_id
 from unmbox.errors import UsageError
 from unmbox.events import End, Event, Head, Junk
 from unmbox.sources import Source, SourceLike, as_list
@@ -41,10 +41,9 @@ MAX_PROBLEMS = 1000
 _TICK = 0.1
 _AGAIN = "run the same command again"
 
-_KEY = "CASE WHEN {0}.key IS NULL THEN {0}.body_sha256 ELSE lower(hex({0}.key)) END"
 _ROWS = (
-    f"SELECT m.*, {_KEY.format('m')}, k.outcome, k.message_id, {_KEY.format('k')}, k.labels "  # noqa: S608
-    "FROM message AS m LEFT JOIN message AS k ON k.id = m.duplicate_of ORDER BY m.id"
+    "SELECT m.*, k.outcome, k.message_id, k.key, k.labels FROM message AS m "
+    "LEFT JOIN message AS k ON k.id = m.duplicate_of ORDER BY m.id"
 )
 
 
@@ -219,9 +218,10 @@ class _Audit:
             if source.at is not None and source.at != source.checkpoint:
                 self._gap(source, source.at, source.checkpoint)
             elif source.done and source.checkpoint != source.size:
-                self._problem(
-                    "tiling", source.uri, f"{source.checkpoint} octets are told of, not {source.size}"
-                )
+                told = f"{source.checkpoint} octets are told of, not {source.size}"
+                self._problem("tiling", source.uri, told)
+            if source.seen != source.messages:
+                self._problem("count", source.uri, f"{source.seen} messages, not {source.messages}")
 
     def _row(self, values: tuple[Any, ...], kept: tuple[Any, ...]) -> None:
         number, source_id, offset, length = values[:4]
@@ -240,13 +240,15 @@ class _Audit:
                 source.at = None
             return
         self._bytes_in += length
-        if source is None or outcome not in self._outcomes:
-            self._problem("row", f"row {number}", f"of no source, or of no known outcome ({outcome})")
+        if source is None:
+            self._problem("row", f"row {number}", f"of a source that has no row ({source_id})")
             return
         if source.at is not None and source.at != offset:
             self._gap(source, source.at, offset)
         source.at = offset + length
-        if (path is not None) != (outcome in {WRITTEN, QUARANTINED}):
+        if outcome not in self._outcomes:
+            self._problem("row", f"row {number}", f"of no known outcome ({outcome})")
+        elif (path is not None) != (outcome in {WRITTEN, QUARANTINED}):
             self._problem("row", f"row {number}", f"{outcome}, but it names {'a' if path else 'no'} file")
         elif outcome == DUPLICATE:
             self._duplicate(number, values, kept)
@@ -261,10 +263,12 @@ class _Audit:
         self._problem("tiling", source.uri, f"octets {first} to {end} belong to {whose}")
 
     def _duplicate(self, number: int, values: tuple[Any, ...], kept: tuple[Any, ...]) -> None:
-        message_id, of, labels, key = values[5], values[10], values[15], kept[0]
-        outcome, kept_id, kept_key, kept_labels = kept[1:]
+        message_id, of, labels, key = values[5], values[10], values[15], values[20]
+        outcome, kept_id, kept_key, kept_labels = kept
         name, kept_name = (normalise_message_id(str(text or "").encode()) for text in (message_id, kept_id))
         by_id = name is not None and self._options.get("dedup") == "message-id"
+        if of is None and self._options.get("dedup") not in POLICIES:
+            return  # a copy of what stands in another destination, by an index that they share
         if outcome not in {WRITTEN, QUARANTINED}:
             self._problem("duplicate", f"row {number}", f"a copy of row {of}, which is not kept")
         elif name != kept_name or not (by_id or (key is not None and key == kept_key)):

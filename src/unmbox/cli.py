@@ -12,26 +12,24 @@ import json
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 import click
 
 import unmbox
-from unmbox._inspect import inspect
 from unmbox._terminal import bar, complain, findings, overview, say, summary
 from unmbox._variant import VARIANTS
-from unmbox._verify import verify
 from unmbox._writer import HEADERS, NEWLINES
 from unmbox.dedup import POLICIES
 from unmbox.naming import DEFAULT_LAYOUT
 
 DONE, DAMAGED, BAD_USE, STOPPED = 0, 1, 2, 3
 
-# A destination that was good at first and gave out under way: nothing that the user asked for was wrong.
+# The world gave out under way, or is in use by another: nothing that the user asked for was wrong.
 _GAVE_OUT = {
-    getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "ENFILE", "EMFILE")
+    getattr(errno, name, None)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "ENFILE", "EMFILE", "EAGAIN")
 }
 
 
@@ -97,7 +95,12 @@ _variant = click.option(
     is_flag=True,
     help="Make repairs, too, that break a signature which could still verify.",
 )
-@click.option("--locale", metavar="LANGUAGE", help="The language of raw text that does not say, such as ja.")
+@click.option(
+    "--locale",
+    metavar="LANGUAGE",
+    default=None,
+    help="The language of raw text that does not say, such as ja.",
+)
 @click.option(
     "--newline",
     type=click.Choice(NEWLINES),
@@ -168,6 +171,8 @@ def _inspect(sources: tuple[str, ...], *, as_json: bool, variant: str) -> int:
       unmbox inspect "All mail.mbox"
       unmbox inspect --json *.mbox | jq .labels
     """
+    from unmbox._inspect import inspect
+
     if not sources:
         raise click.UsageError("say what to inspect: SOURCE...")
     with bar(quiet=False) as show:
@@ -192,6 +197,8 @@ def _verify(destination: str, sources: tuple[str, ...], *, as_json: bool) -> int
       unmbox verify eml/
       unmbox verify eml/ --source "All mail.mbox"
     """
+    from unmbox._verify import verify
+
     with bar(quiet=False, octets=False) as show:
 
         def rows(done: int, total: int) -> None:
@@ -235,6 +242,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (_Signal, Exception) as error:
         given = sys.argv[1:] if arguments is None else arguments
         if "--debug" in given:
+            import traceback
+
             traceback.print_exception(error)
         status, sentence = _account(error)
         if "--json" in given:
@@ -272,6 +281,7 @@ def _account(error: BaseException) -> tuple[int, str]:
         # An errno gives an OSError's text a number in front, which is nobody's first concern.
         sentence = (isinstance(error, OSError) and error.strerror) or str(error)
         gave_out = isinstance(error, OSError) and error.errno in _GAVE_OUT
+        gave_out |= isinstance(error, unmbox.SourceError) and error.offset is not None
         return (STOPPED if gave_out else BAD_USE), sentence
     if isinstance(error, OSError):
         return STOPPED, f"the system refuses: {error}"

@@ -209,6 +209,7 @@ class DedupIndex:
     ) -> None:
         if policy not in POLICIES:
             raise UsageError(f"unknown dedup policy {policy!r}: choose one of {', '.join(POLICIES)}")
+        self.policy = policy
         self._off = policy == "off"
         self._by_id = policy == "message-id"
         self._store: Store
@@ -316,7 +317,9 @@ class DedupIndex:
                 key = blake2b(b"i" + name, digest_size=16).digest()
             else:
                 key = blake2b(b"c%d %b%b" % (len(content), content, body_digest), digest_size=16).digest()
-            body = body_digest if len(body_digest) == 32 else sha256(body_digest).digest()
+            body = b"%b" % body_digest
+            if len(body) != 32:
+                body = sha256(body).digest()
             too_large = where.bit_length() > 63
         except (TypeError, AttributeError) as error:
             raise UsageError(f"octets are wanted, and a number for `where`: {error}") from error

@@ -18,10 +18,9 @@ readers too (``locking_mode = EXCLUSIVE``). The lock is the operating system's a
 POSIX drops it as well when the process opens and closes the file in another way, so nothing else may.
 
 **Columns.** Digests are SHA-256 in lower-case hexadecimal, as ``sha256sum`` prints them; `head_size` and
-`body_size` say of how many octets. `key` is NULL where `body_sha256` says the same. `from_line` and
-`candidate.line` are TEXT, or a BLOB where the octets are not UTF-8. `date` is ISO 8601 in the message's own
-zone, `source.mtime` is in nanoseconds, `source.offset` is the checkpoint. `checksum` is the CRC-32 of the
-row's other values, so that an edited row can be told.
+`body_size` say of how many octets. `from_line` and `candidate.line` are TEXT, or a BLOB where the octets are
+not UTF-8. `date` is ISO 8601 in the message's own zone, `source.mtime` is in nanoseconds, `source.offset` is
+the checkpoint. `checksum` is the CRC-32 of the row's other values, so that an edited row can be told.
 """
 
 from __future__ import annotations

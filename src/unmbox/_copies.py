@@ -1,0 +1,95 @@
+"""Which messages are copies: what a dedup index says, in the row numbers of one manifest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from zlib import crc32
+
+from unmbox._mail import Mail
+from unmbox._schema import our_errors
+from unmbox.dedup import NEW, DedupIndex, Entry, Verdict, normalise_message_id
+from unmbox.manifest import WRITTEN, Manifest
+
+_ROW = (1 << 32) - 1
+
+
+class Copies:
+    """Tells copies from new mail. `index` is the manifest's own, or `shared` with other destinations.
+
+    A shared index knows a message by its row and, in the upper 31 bits, by whose row that is. It commits
+    after the manifest, whose rows are confirmed then: what a kill keeps from it is taken for new again, and
+    costs a copy. It may also know rows that are gone (a run that started afresh), so what it calls a copy
+    of one of ours is looked up.
+    """
+
+    def __init__(self, index: DedupIndex, manifest: Manifest | None, *, shared: bool) -> None:
+        self._index = index
+        self._manifest = manifest
+        self.shared = shared
+        self._ours = 0
+        if shared and manifest:
+            self._ours = (crc32(os.fsencode(os.path.abspath(manifest.path))) >> 1 or 1) << 32  # noqa: PTH100
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is judged inside is recorded when the block ends; nothing is, if it raises."""
+        return self._index.transaction()
+
+    def save(self) -> None:
+        """Keep in the manifest what makes its own index quick to open."""
+        if not self.shared:
+            self._index.save()
+
+    def judge(self, mails: Sequence[Mail], first: int) -> list[Verdict]:
+        """What the index says of these messages, whose rows are numbered from `first`.
+
+        `Verdict.of` is a row of the manifest, None for a copy of what stands in another destination. What
+        could not be converted is new: it must not pass for the original of a copy that can be.
+        """
+        entries = [
+            mail.entry(self._ours + number) for number, mail in enumerate(mails, first) if not mail.failure
+        ]
+        verdicts = iter(self._index.add_many(entries))
+        return [NEW if mail.failure else self._ruled(next(verdicts), mail, mails, first) for mail in mails]
+
+    def _ruled(self, verdict: Verdict, mail: Mail, mails: Sequence[Mail], first: int) -> Verdict:
+        if verdict.of is None or not self.shared:
+            return verdict
+        if not self._ours or verdict.of & ~_ROW != self._ours:
+            return Verdict(verdict.kind)
+        row = verdict.of & _ROW
+        return Verdict(verdict.kind, row) if self._stands(row, mail, mails, first) else NEW
+
+    def _stands(self, row: int, mail: Mail, mails: Sequence[Mail], first: int) -> bool:
+        """Whether that row of ours is the mail that the index takes it for."""
+        if first <= row < first + len(mails):
+            other = mails[row - first]
+            message_id, key = other.told["message_id"], other.key
+        else:
+            message_id, key = next(self._kept("id = ?", row), (None, None))[1:]
+        same_id = _name(message_id) == (name := _name(mail.told["message_id"]))
+        return same_id and (key == mail.key or (name is not None and self._index.policy == "message-id"))
+
+    def catch_up(self, last: int) -> None:
+        """Tell a shared index of the `last` rows, which a kill may have kept from it.
+
+        But for those that have no Message-ID: what told their content is not in the manifest.
+        """
+        if not self._ours or not self._manifest:
+            return
+        rows = self._kept("id >= ?", self._manifest.next_id - last)
+        self._index.add_many(
+            Entry(message_id, key, where=self._ours + row) for row, message_id, key in rows if _name(message_id)
+        )
+
+    def _kept(self, where: str, value: int) -> Iterator[tuple[int, str | None, bytes]]:
+        if not self._manifest:
+            return
+        query = f"SELECT id, message_id, key FROM message WHERE outcome = '{WRITTEN}' AND {where}"  # noqa: S608
+        with our_errors(self._manifest.path):
+            yield from self._manifest.connection.execute(query, (value,))
+
+
+def _name(message_id: str | None) -> bytes | None:
+    return normalise_message_id(message_id.encode("utf-8", "replace")) if message_id else None

@@ -1,0 +1,553 @@
+"""`verify`: each kind of damage is found, and named as what it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import tracemalloc
+import unicodedata
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger import OPTIONS, mailbox, rows, run, tree
+from unmbox import _verify
+from unmbox._paths import Paths
+from unmbox._record import Digests, checksum
+from unmbox._verify import MAX_PROBLEMS, Problem, Verification, verify
+from unmbox.errors import DestinationError, UsageError
+from unmbox.manifest import MANIFEST_NAME, Batch, Manifest, Row
+
+
+def mail(number: int, labels: str = "Inbox", body: str = "") -> str:
+    fields = f"Message-ID: <{number}@example.org>\nSubject: mail {number}\nX-Gmail-Labels: {labels}\n"
+    return f"{fields}\n{body or f'Mail {number} says:' + chr(10) + 'From here on, nothing.' + chr(10)}"
+
+
+ANONYMOUS = "Subject: nobody's\n\nno ID at all\n"
+
+
+@pytest.fixture(scope="module")
+def mails() -> dict[str, bytes]:
+    return {
+        "a.mbox": mailbox(mail(1), mail(2), mail(1, "Work"), ANONYMOUS, mail(2, body="another\n"), mail(3)),
+        "b.mbox": b"\n" + mailbox(mail(4), ANONYMOUS, mail(3), mail(5), newline="\r\n"),
+        "c.mbox": b"",
+        "d.mbox": b"no mailbox\n",
+    }
+
+
+@pytest.fixture(scope="module")
+def pristine(mails: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pristine")
+    for name, octets in mails.items():
+        (folder / name).write_bytes(octets)
+    run(folder / "eml", sources_of(folder), broken=[b"mail 5"])
+    return folder
+
+
+def sources_of(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.mbox"))
+
+
+@pytest.fixture
+def folder(pristine: Path, tmp_path: Path) -> Path:
+    """A destination of its own for each test, in good order."""
+    shutil.copytree(pristine / "eml", tmp_path / "eml")
+    return tmp_path / "eml"
+
+
+def edit(folder: Path, statement: str, *values: Any) -> None:
+    with closing(sqlite3.connect(folder / MANIFEST_NAME)) as connection:
+        assert connection.execute(statement, values).rowcount
+        connection.commit()
+
+
+def edit_and_sign(folder: Path, row: int, **values: Any) -> None:
+    """Edit a row as somebody would who knows of the check sum."""
+    columns = ", ".join(f"{name} = ?" for name in values)
+    edit(folder, f"UPDATE message SET {columns} WHERE id = {row}", *values.values())
+    (values_now,) = [each for each in rows(folder)["message"] if each[0] == row]
+    edit(folder, "UPDATE message SET checksum = ? WHERE id = ?", checksum(values_now[:-1]), row)
+
+
+def path_of(folder: Path, row: int) -> str:
+    path: str = next(values[9] for values in rows(folder)["message"] if values[0] == row)
+    return path
+
+
+def found(folder: Path, **options: Any) -> list[tuple[str, str]]:
+    """The kinds and places of all problems."""
+    said = verify(folder, **options)
+    assert said.problem_count == len(said.problems)
+    assert said.ok == (not said.problems)
+    assert all(problem.detail for problem in said.problems)
+    return [(problem.kind, problem.path) for problem in said.problems]
+
+
+# -- in good order -------------------------------------------------------------------------------------
+
+
+def test_a_destination_in_good_order(folder: Path, pristine: Path, mails: dict[str, bytes]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    said = verify(folder, sources=sources_of(pristine))
+    assert said.problems == ()
+    assert said.ok
+    assert (said.sources, said.messages) == (4, 10)
+    assert (said.written, said.duplicates, said.filtered, said.quarantined) == (6, 3, 0, 1)
+    assert said.bytes_in == sum(map(len, mails.values()))
+    emls = {name: octets for name, octets in tree(folder).items() if not name.startswith("quarantine")}
+    assert said.bytes_out == sum(map(len, emls.values()))
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_its_result_is_plain_data(folder: Path) -> None:
+    (folder / "x.eml").touch()
+    said = json.loads(json.dumps(verify(folder).to_dict()))
+    assert said["ok"] is False
+    assert said["problems"] == [{"kind": "foreign", "path": "x.eml", "detail": "no row names it"}]
+    assert set(said) == {"ok", *Verification.__dataclass_fields__}
+
+
+def test_files_that_are_no_mail_are_nobodys_business(folder: Path) -> None:
+    (folder / "notes.txt").write_text("mine")
+    (folder / "other").mkdir()
+    with Manifest.open(folder / "other" / MANIFEST_NAME, OPTIONS):
+        (folder / "other" / "theirs.eml").write_text("of another destination")
+    assert found(folder) == []
+
+
+def test_names_may_come_back_decomposed(tmp_path: Path) -> None:
+    with closing(Paths()) as paths:
+        assert paths.name("Grüße.eml")
+        assert not paths.name("Grüße.eml")
+        assert paths.is_named(unicodedata.normalize("NFD", "Grüße.eml"))
+        assert not paths.is_named("Gruße.eml")
+        assert not paths.is_named("undecodable-\udcff.eml")
+
+
+def test_progress_comes_and_ends_with_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_verify, "_TICK", 0.0)
+    told: list[tuple[int, int]] = []
+    verify(folder, progress=lambda done, total: told.append((done, total)))
+    assert told == [(number, 10) for number in range(1, 11)]
+
+
+# -- damaged files -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at", [0, 10, -1])
+def test_a_flipped_octet(folder: Path, at: int) -> None:
+    path = folder / path_of(folder, 1)
+    octets = bytearray(path.read_bytes())
+    octets[at] ^= 0x20
+    path.write_bytes(octets)
+    (problem,) = verify(folder).problems
+    part = "header block" if at >= 0 else "body"
+    assert problem == Problem("changed", path_of(folder, 1), f"its {part} is not what was written")
+
+
+@pytest.mark.parametrize("size", [0, 5, -1])
+def test_a_truncated_file(folder: Path, size: int) -> None:
+    path = folder / path_of(folder, 4)
+    octets = path.read_bytes()
+    path.write_bytes(octets[:size])
+    (problem,) = verify(folder).problems
+    assert problem.kind == "truncated"
+    assert problem.detail == f"{len(octets[:size])} octets of {len(octets)}"
+
+
+def test_a_longer_file(folder: Path) -> None:
+    path = folder / path_of(folder, 4)
+    path.write_bytes(path.read_bytes() + b"\r\n")
+    assert found(folder) == [("changed", path_of(folder, 4))]
+
+
+def test_a_removed_file(folder: Path) -> None:
+    (folder / path_of(folder, 2)).unlink()
+    assert found(folder) == [("missing", path_of(folder, 2))]
+
+
+def test_a_removed_folder(folder: Path) -> None:
+    shutil.rmtree(folder / "2019")
+    assert found(folder) == [("missing", path_of(folder, row)) for row in (1, 2, 4, 5, 6, 7)]
+
+
+def test_an_added_file(folder: Path) -> None:
+    for name in ("2019/mine.eml", "2019/03/COPY.EML"):
+        (folder / name).write_bytes(b"Subject: x\r\n\r\n")
+    assert sorted(found(folder)) == [("foreign", "2019/03/COPY.EML"), ("foreign", "2019/mine.eml")]
+
+
+def test_a_copied_file_is_foreign(folder: Path) -> None:
+    shutil.copy(folder / path_of(folder, 1), folder / "copy.eml")
+    assert found(folder) == [("foreign", "copy.eml")]
+
+
+def test_a_renamed_file(folder: Path) -> None:
+    (folder / path_of(folder, 5)).rename(folder / "2019" / "better name.eml")
+    (problem,) = verify(folder).problems
+    assert problem == Problem("renamed", path_of(folder, 5), "now at 2019/better name.eml")
+
+
+def test_a_file_of_the_same_size_is_another_file(folder: Path) -> None:
+    path = folder / path_of(folder, 5)
+    (folder / "other.eml").write_bytes(b"x" * path.stat().st_size)
+    path.unlink()
+    assert found(folder) == [("foreign", "other.eml"), ("missing", path_of(folder, 5))]
+
+
+def test_two_files_that_changed_names(folder: Path) -> None:
+    one, two = folder / path_of(folder, 1), folder / path_of(folder, 2)
+    one.rename(folder / "x")
+    two.rename(one)
+    (folder / "x").rename(two)
+    assert sorted(found(folder)) == sorted([("changed", path_of(folder, 1)), ("changed", path_of(folder, 2))])
+
+
+def test_a_link_is_not_a_file(folder: Path, tmp_path: Path) -> None:
+    path = folder / path_of(folder, 1)
+    path.rename(tmp_path / "elsewhere.eml")
+    path.symlink_to(tmp_path / "elsewhere.eml")
+    assert found(folder) == [("changed", path_of(folder, 1))]
+
+
+def test_a_folder_in_a_files_place(folder: Path) -> None:
+    path = folder / path_of(folder, 1)
+    path.unlink()
+    path.mkdir()
+    assert found(folder) == [("changed", path_of(folder, 1))]
+
+
+def test_a_file_in_a_folders_place(folder: Path) -> None:
+    shutil.rmtree(folder / "2019")
+    (folder / "2019").touch()
+    assert {kind for kind, _ in found(folder)} == {"missing"}
+
+
+def test_a_file_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Digests, path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Digests, "read", refuse)
+    assert found(folder) == [("unreadable", path_of(folder, row)) for row in (1, 2, 4, 5, 6, 7, 10)]
+
+
+def test_a_folder_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if path.name == "03":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert found(folder) == [("unreadable", "2019/03/")]
+
+
+def test_a_temporary_file(folder: Path) -> None:
+    (folder / ".unmbox-12-3.part").touch()
+    assert found(folder) == [("temporary", ".unmbox-12-3.part")]
+
+
+def test_the_quarantine_is_looked_after_as_well(folder: Path) -> None:
+    path = path_of(folder, 10)
+    assert path.startswith("quarantine/")
+    (folder / path).write_bytes(b"x")
+    (folder / "quarantine" / "stray").touch()
+    assert sorted(found(folder)) == [("foreign", "quarantine/stray"), ("truncated", path)]
+
+
+def test_problems_beyond_the_limit_are_counted(folder: Path) -> None:
+    for number in range(MAX_PROBLEMS + 5):
+        (folder / f"{number}.eml").touch()
+    said = verify(folder)
+    assert (len(said.problems), said.problem_count) == (MAX_PROBLEMS, MAX_PROBLEMS + 5)
+
+
+# -- a damaged record ----------------------------------------------------------------------------------
+
+COLUMNS = "from_line message_id date sender recipients subject labels thread_id state key head_size body_size"
+
+
+@pytest.mark.parametrize(
+    "column", [*COLUMNS.split(), "head_sha256", "body_sha256", "outcome", "path", "checksum"]
+)
+def test_an_edited_row(folder: Path, column: str) -> None:
+    path = path_of(folder, 1)
+    edit(folder, f"UPDATE message SET {column} = '7' WHERE id = 1")
+    others = [("foreign", path)] if column == "path" else []
+    # What copies it is compared with what it says now.
+    others += [("duplicate", "row 3")] * (column in {"message_id", "key", "outcome", "labels"})
+    assert sorted(found(folder)) == sorted([("row", "row 1"), *others])
+
+
+@pytest.mark.parametrize("column", ["offset", "length", "source_id"])
+def test_a_row_of_another_place(folder: Path, column: str) -> None:
+    edit(folder, f"UPDATE message SET {column} = {column} + 1 WHERE id = 1")
+    assert found(folder)[0] == ("row", "row 1")
+
+
+def test_a_removed_row(folder: Path, pristine: Path) -> None:
+    path = path_of(folder, 2)
+    edit(folder, "DELETE FROM message WHERE id = 2")
+    uri = str(pristine / "a.mbox")
+    assert sorted(found(folder)) == sorted(
+        [("row", "row 2"), ("tiling", uri), ("count", uri), ("count", "table repair"), ("foreign", path)]
+    )
+
+
+def test_an_added_row(folder: Path, pristine: Path) -> None:
+    edit(
+        folder,
+        "INSERT INTO message SELECT 11, "
+        + ", ".join(f"m.{name}" for name in names(folder)[1:])
+        + (" FROM message AS m WHERE id = 3"),
+    )
+    uri = str(pristine / "a.mbox")
+    assert found(folder) == [("row", "row 11"), ("count", uri)]
+
+
+def names(folder: Path) -> list[str]:
+    with closing(sqlite3.connect(folder / MANIFEST_NAME)) as connection:
+        return [values[1] for values in connection.execute("PRAGMA table_info(message)")]
+
+
+@pytest.mark.parametrize(
+    ("row", "values", "kinds"),
+    [
+        (2, {"length": 1}, ["tiling"]),
+        (2, {"length": 9999}, ["tiling"]),
+        (6, {"length": 9999}, ["tiling"]),
+        (1, {"offset": 1}, ["tiling", "tiling"]),
+        (2, {"source_id": 99}, ["row", "tiling", "count"]),
+        (2, {"outcome": "lost"}, ["row"]),
+        (2, {"outcome": "filtered"}, ["row"]),
+        (2, {"path": None}, ["row", "foreign"]),
+        (3, {"path": "x.eml"}, ["row"]),
+        (2, {"body_sha256": "7"}, ["changed"]),
+        (3, {"duplicate_of": 2}, ["duplicate"]),
+        (3, {"duplicate_of": 99}, ["duplicate"]),
+        (3, {"duplicate_of": None}, ["duplicate"]),
+        (3, {"duplicate_of": 9}, ["duplicate"]),
+        (3, {"labels": '["Elsewhere"]'}, ["duplicate"]),
+        (3, {"message_id": "<2@example.org>"}, ["duplicate"]),
+        (8, {"key": b"another"}, ["duplicate"]),
+        (9, {"duplicate_of": 8}, ["duplicate"]),
+    ],
+)
+def test_a_row_that_does_not_fit(folder: Path, row: int, values: dict[str, Any], kinds: list[str]) -> None:
+    edit_and_sign(folder, row, **values)
+    problems = found(folder)
+    assert sorted(kind for kind, _ in problems) == sorted(kinds)
+    if kinds in (["duplicate"], ["row"]):
+        assert problems[0][1] == f"row {row}"
+
+
+def test_two_rows_of_one_file(folder: Path) -> None:
+    lost = path_of(folder, 2)
+    edit_and_sign(folder, 2, path=path_of(folder, 1))
+    assert sorted(found(folder)) == [("foreign", lost), ("row", "row 2")]
+
+
+def test_by_message_id_alone_bodies_may_differ(folder: Path) -> None:
+    edit_and_sign(folder, 3, key=b"another")
+    assert found(folder) == [("duplicate", "row 3")]
+    edit(folder, "UPDATE meta SET value = 'message-id' WHERE key = 'option.dedup'")
+    assert found(folder) == []
+    edit_and_sign(folder, 8, key=b"another")  # it has no Message-ID
+    assert found(folder) == [("duplicate", "row 8")]
+
+
+def test_an_index_that_is_shared_knows_originals_elsewhere(folder: Path) -> None:
+    edit_and_sign(folder, 3, duplicate_of=None)
+    assert found(folder) == [("duplicate", "row 3")]
+    edit(folder, "UPDATE meta SET value = 'shared index' WHERE key = 'option.dedup'")
+    assert found(folder) == []
+    edit_and_sign(folder, 3, duplicate_of=99)
+    assert found(folder) == [("duplicate", "row 3")]
+
+
+def test_more_places_of_a_message(folder: Path) -> None:
+    edit(folder, "INSERT INTO file VALUES(1, NULL, 'second.eml')")
+    edit(folder, "INSERT INTO file VALUES(2, 'volume.zip', 'third.eml')")
+    assert found(folder) == [("missing", "second.eml")]
+    shutil.copy(folder / path_of(folder, 1), folder / "second.eml")
+    assert found(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind", "place"),
+    [
+        ("INSERT INTO repair VALUES(99, 'x', 'y', 1, '')", "count", "table repair"),
+        ("INSERT INTO refusal VALUES(99, 'x', 'y')", "count", "table refusal"),
+        ("DELETE FROM candidate WHERE offset = (SELECT min(offset) FROM candidate)", "count", "a.mbox"),
+        ("UPDATE source SET size = size + 1 WHERE id = 1", "tiling", "a.mbox"),
+        ("UPDATE source SET junk = 0 WHERE id = 2", "tiling", "b.mbox"),
+        ("UPDATE source SET messages = 7 WHERE id = 1", "count", "a.mbox"),
+        ("UPDATE source SET done = 0 WHERE id = 1", "unfinished", "a.mbox"),
+    ],
+)
+def test_what_else_does_not_add_up(
+    folder: Path, pristine: Path, statement: str, kind: str, place: str
+) -> None:
+    edit(folder, statement)
+    (problem,) = verify(folder).problems
+    assert (problem.kind, problem.path.removeprefix(f"{pristine}/")) == (kind, place)
+
+
+# -- sources -------------------------------------------------------------------------------------------
+
+
+def test_sources_that_are_what_they_were(folder: Path, pristine: Path, tmp_path: Path) -> None:
+    assert found(folder, sources=pristine / "a.mbox") == []
+    moved = shutil.copy(pristine / "b.mbox", tmp_path / "moved.mbox")
+    assert found(folder, sources=[pristine / "a.mbox", moved]) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Mail 2 says", b"Mail 2 lies"),
+        (b"mail 1", b"Mail 1"),
+        (b"From 3@example.org", b"From x@example.org"),
+        (b"<2@example.org>", b"<2@example.orgg>"),
+        (b"\nFrom 5@example.org Tue", b"\nfrom 5@example.org Tue"),
+        (b"\nFrom here", b"\nFrom 6@example.org Tue Mar 19 09:13:51 +0000 2019\nSubject: x\n\nhere"),
+    ],
+)
+def test_a_source_that_is_not_what_it_was(
+    folder: Path, pristine: Path, tmp_path: Path, mails: dict[str, bytes], old: bytes, new: bytes
+) -> None:
+    other = tmp_path / "a.mbox"
+    assert old in mails["a.mbox"]
+    other.write_bytes(mails["a.mbox"].replace(old, new, 1))
+    edit(folder, "UPDATE source SET uri = ? WHERE id = 1", str(other))
+    assert {kind for kind, _ in found(folder, sources=other)} == {"source"}
+
+
+@pytest.mark.parametrize("cut", [-1, -400, 0])
+def test_a_source_that_is_shorter_than_it_was(
+    folder: Path, tmp_path: Path, mails: dict[str, bytes], cut: int
+) -> None:
+    other = tmp_path / "a.mbox"
+    other.write_bytes(mails["a.mbox"][:cut])
+    edit(folder, "UPDATE source SET uri = ? WHERE id = 1", str(other))
+    problems = found(folder, sources=other)
+    assert problems
+    assert {kind for kind, _ in problems} == {"source"}
+
+
+def test_a_source_that_is_longer_than_it_was(folder: Path, tmp_path: Path, mails: dict[str, bytes]) -> None:
+    other = tmp_path / "a.mbox"
+    other.write_bytes(mails["a.mbox"] + mailbox(mail(9)))
+    edit(folder, "UPDATE source SET uri = ? WHERE id = 1", str(other))
+    assert found(folder, sources=other) == [("source", str(other))]
+    edit(folder, "UPDATE source SET done = 0 WHERE id = 1")
+    assert found(folder, sources=other) == [("unfinished", str(other))]
+
+
+def test_a_source_of_somebody_elses(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mbox"
+    other.write_bytes(mailbox(mail(1)))
+    for source in (other, iter([b"From x\n"])):
+        with pytest.raises(UsageError, match="none of the sources"):
+            verify(folder, sources=source)
+
+
+def test_a_stream_is_known_if_there_is_but_one(tmp_path: Path, mails: dict[str, bytes]) -> None:
+    path = tmp_path / "a.mbox"
+    path.write_bytes(mails["a.mbox"])
+    run(tmp_path / "eml", [path])
+    edit(tmp_path / "eml", "UPDATE source SET digest = NULL, mtime = NULL, uri = 'stream:1'")
+    assert found(tmp_path / "eml", sources=iter([mails["a.mbox"]])) == []
+    assert found(tmp_path / "eml", sources=iter([mails["b.mbox"]])) == [("source", "stream")]
+
+
+# -- what cannot be verified -----------------------------------------------------------------------------
+
+
+def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(UsageError, match="does not exist: name a folder that unmbox has converted into"):
+            verify(folder)
+
+
+def test_a_manifest_in_another_place(folder: Path, tmp_path: Path) -> None:
+    (folder / MANIFEST_NAME).rename(tmp_path / "record #1%.sqlite")
+    assert found(folder, manifest=tmp_path / "record #1%.sqlite") == []
+
+
+def test_a_damaged_manifest(folder: Path) -> None:
+    path = folder / MANIFEST_NAME
+    octets = bytearray(path.read_bytes())
+    start = octets.index(b"Mail 1".lower())
+    octets[start - start % 4096 : start - start % 4096 + 4096] = b"\x0d" + b"\xff" * 4095
+    path.write_bytes(octets)
+    with pytest.raises(DestinationError, match="is damaged"):
+        verify(folder)
+    assert path.read_bytes() == octets
+
+
+def test_an_interrupted_run(tmp_path: Path, mails: dict[str, bytes], steps: Callable[[str], None]) -> None:
+    path = tmp_path / "a.mbox"
+    path.write_bytes(mails["a.mbox"])
+    with pytest.raises(InterruptedError):
+        run(tmp_path / "eml", [path], steps, batch=2)
+    (interrupted, unfinished, *parts) = verify(tmp_path / "eml").problems
+    assert interrupted.kind == "interrupted"
+    assert "row 3 and later ones may lack their files" in interrupted.detail
+    assert (unfinished.kind, unfinished.path) == ("unfinished", str(path))
+    assert {problem.kind for problem in parts} == {"temporary"}
+    run(tmp_path / "eml", [path])
+    assert found(tmp_path / "eml", sources=path) == []
+
+
+@pytest.fixture
+def steps() -> Callable[[str], None]:
+    """Stops after the second commit."""
+    commits: list[str] = []
+
+    def step(name: str) -> None:
+        if name == "committed":
+            commits.append(name)
+            if len(commits) == 2:
+                raise InterruptedError
+
+    return step
+
+
+def test_a_run_that_was_starting_afresh(folder: Path) -> None:
+    with Manifest.open(folder / MANIFEST_NAME, OPTIONS, afresh=True):
+        pass
+    assert found(folder) == [("interrupted", str(folder / MANIFEST_NAME))]
+
+
+def test_millions_of_rows_need_no_more_memory_than_a_few(tmp_path: Path) -> None:
+    peaks = []
+    for count in (2_000, 20_000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        with Manifest.open(folder / MANIFEST_NAME, OPTIONS) as manifest:
+            manifest.undo_pending(str)
+            source = manifest.source("a", size=count, mtime=1, digest="d")
+            template = (b"From x", None, "aa", "bb", "filtered")
+            for first in range(1, count, 1000):
+                numbers = range(first, first + 1000)
+                manifest.commit(
+                    Batch(rows=[Row(n, source.id, n - 1, 1, *template) for n in numbers], sources=[source])
+                )
+            source.offset, source.done = count, True
+            manifest.commit(Batch(sources=[source]))
+            manifest.settle()
+        tracemalloc.start()
+        said = verify(folder)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (said.problems, said.filtered, said.bytes_in) == ((), count, count)
+    assert peaks[1] < peaks[0] * 1.2
