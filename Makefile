@@ -19,7 +19,7 @@ demo: setup ## convert a sample Gmail export into EML files, in demo/
 	@echo
 	@find demo -name '*.eml' | LC_ALL=C sort | sed 's/^/  /'
 
-test: lint ## every check and every test, about MINUTES
+test: lint ## every check and every test, in a few minutes
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --cov --cov-report term
 
 lint: setup ## the checks that run no test: ruff and mypy
@@ -27,8 +27,9 @@ lint: setup ## the checks that run no test: ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: setup ## what things cost on this machine, as ratios to peers
+bench: setup ## what the parts cost, and whole runs beside peers, on this machine
 	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m benchmarks.compare
 
 clean: ## remove all that these commands made
 	rm -rf .venv .venv.* demo build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

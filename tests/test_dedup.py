@@ -484,3 +484,583 @@ def test_an_index_in_a_file_agrees_with_the_model(
 def test_an_index_over_a_connection_agrees_with_the_model(steps: Any, legacy: bool) -> None:  # noqa: FBT001
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level="" if legacy else None)) as connection:
         walk(steps, "message-id+body", lambda: DedupIndex(connection=connection), reopens=True)
+
+
+# --- how rows are found --------------------------------------------------------------------------------
+
+
+def test_keys_of_one_hash_are_told_apart(make: Callable[..., DedupIndex]) -> None:
+    # Same slot, same bits above: only the rows tell.
+    store = make()._store
+    keys = [bytes(8) + n.to_bytes(8, "big") for n in range(60)]
+    mark = store.enter()
+    assert all(store.put(key, digest(n), n) is None for n, key in enumerate(keys))
+    assert [store.put(key, bytes(32), 0) for key in keys] == [(key, digest(n), n) for n, key in enumerate(keys)]
+    store.undo(mark)
+    store.depth -= 1
+
+
+def test_thousands_are_found_again(make: Callable[..., DedupIndex]) -> None:
+    index = make()
+    messages = entries(0, 5000)
+    shuffled = random.Random(4).sample(messages, len(messages))
+    for start in range(0, 5000, 700):
+        assert set(index.add_many(messages[start : start + 700])) == {NEW}
+    assert index.add_many(shuffled) == [duplicate(message.where) for message in shuffled]
+    assert index.add_many(messages[:3]) == [duplicate(0), duplicate(1), duplicate(2)]
+
+
+def test_a_row_taken_back_is_not_found_where_another_took_its_number(make: Callable[..., DedupIndex]) -> None:
+    index = make()
+    for attempt in range(30):
+        with contextlib.suppress(Broken), index.transaction():
+            assert index.add_many(entries(0, 50, prefix=f"gone{attempt}-")) == [NEW] * 50
+            raise Broken
+        assert index.add(f"<kept{attempt}@b>", digest("k"), where=attempt) == NEW
+    for attempt in range(30):
+        assert index.add(f"<kept{attempt}@b>", digest("k")) == duplicate(attempt)
+        assert index.add(f"<gone{attempt}-7@example.org>", digest(7)) == NEW
+
+
+def test_an_error_half_way_records_nothing(make: Callable[..., DedupIndex]) -> None:
+    index = make()
+    index.add_many(entries(0, 10))
+
+    def failing() -> Iterator[Entry]:
+        yield from entries(10, 9000)  # more than what waits for a file at most
+        raise Broken
+
+    with pytest.raises(Broken):
+        index.add_many(failing())
+    assert index.add_many(entries(0, 9000)) == [*map(duplicate, range(10)), *[NEW] * 8990]
+    with index.transaction():
+        with pytest.raises(Broken):
+            index.add_many(itertools.chain(entries(0, 20_000), failing()))
+        assert index.add_many(entries(9000, 9002)) == [NEW, NEW]
+    assert index.add_many(entries(8999, 9003)) == [*map(duplicate, range(8999, 9002)), NEW]
+
+
+def test_adding_while_adding(make: Callable[..., DedupIndex]) -> None:
+    index = make()
+
+    def nosy() -> Iterator[Entry]:
+        for message in entries(0, 40):
+            assert index.add(b"<inner@b>", digest(message.where), where=100 + message.where).kind != "duplicate"
+            yield message
+
+    assert index.add_many(nosy()) == [NEW] * 40
+    assert index.add(b"<inner@b>", digest(5)) == duplicate(105)
+    assert index.add_many(entries(0, 40)) == list(map(duplicate, range(40)))
+
+
+def test_an_interrupt_before_the_verdict_is_given_records_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with DedupIndex(tmp_path / "i") as index:
+        index.add_many(entries(0, 5))
+        with monkeypatch.context() as patch:
+            patch.setattr(index._store, "confirm", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                index.add(b"<lost@b>", digest("x"), where=77)
+        assert index.add(b"<next@b>", digest("x"), where=78) == NEW
+        assert index.add(b"<lost@b>", digest("x"), where=79) == NEW
+    with DedupIndex(tmp_path / "i") as index:
+        assert index.add(b"<lost@b>", digest("x")) == duplicate(79)
+        assert index.add(b"<next@b>", digest("x")) == duplicate(78)
+
+
+# --- files ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 16, 17, 18, 34, 700, 30_000])
+def test_a_file_remembers(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "index.sqlite"
+    with DedupIndex(path) as index:
+        assert index.add_many(entries(0, count)) == [NEW] * count
+    assert [file.name for file in tmp_path.iterdir()] == ["index.sqlite"]
+    with DedupIndex(str(path)) as index:
+        assert index.add(b"<more@b>", digest("m"), where=-1) == NEW
+        assert index.add_many(entries(0, count)) == list(map(duplicate, range(count)))
+    with DedupIndex(path, policy="message-id") as index:
+        assert index.add(b"<more@b>", digest("other")) == duplicate(-1)
+
+
+def saved_rows(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT ifnull(max(rows), 0) FROM dedup_slots").fetchone()[0])
+
+
+def test_slots_are_saved_where_that_pays_and_taken_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "index.sqlite"
+    with DedupIndex(path) as index:
+        index.add_many(entries(0, 10_000))
+    assert saved_rows(path) == 0
+    with DedupIndex(path) as index:
+        index.add_many(entries(10_000, 40_000))
+    assert saved_rows(path) == 40_000
+    with monkeypatch.context() as patch:
+        # Found again without reading all rows.
+        patch.setattr(_rows_sqlite.File, "_rebuild", lambda *_: pytest.fail("all rows are read"))
+        with DedupIndex(path) as index:
+            assert index.add_many(entries(39_998, 40_002)) == [duplicate(39_998), duplicate(39_999), NEW, NEW]
+    assert saved_rows(path) == 40_000
+    with DedupIndex(path) as index:
+        index.forget(39_990)
+        assert index.add_many(entries(39_989, 39_991)) == [duplicate(39_989), NEW]
+    assert saved_rows(path) == 39_991
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM dedup_slots WHERE part = 0",
+        "UPDATE dedup_slots SET slots = zeroblob(12)",
+        "UPDATE dedup_slots SET byte_order = 'middle'",
+        "UPDATE dedup_slots SET rows = 99999999",
+    ],
+)
+def test_without_saved_slots_the_rows_are_read(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "index.sqlite"
+    with DedupIndex(path) as index:
+        index.add_many(entries(0, 12_000))
+    assert saved_rows(path) == 12_000
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(damage)
+    with DedupIndex(path) as index:
+        assert index.add_many(entries(11_000, 12_001)) == [*map(duplicate, range(11_000, 12_000)), NEW]
+
+
+def test_two_indexes_on_one_file_see_what_the_other_adds(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    with DedupIndex(path) as one, DedupIndex(path) as two:
+        for n in range(100):
+            assert one.add(f"<{n}@b>", digest("1"), where=n) == NEW
+            assert two.add(f"<{n}@b>", digest("1")) == duplicate(n)
+            assert two.add(f"<{n}@b>", digest("2"), where=1000 + n) == collision(n)
+            assert one.add(f"<{n}@b>", digest("2")) == duplicate(1000 + n)
+        two.forget(1099)
+        assert one.add(b"<99@b>", digest("2"), where=5) == collision(99)
+        two.forget(0)
+        assert one.add(b"<7@b>", digest("1"), where=6) == NEW
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:x?mode=ro", "with space é"])
+def test_a_path_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with DedupIndex(name) as index:
+        index.add(b"<a@b>", b"")
+    assert os.listdir() == [name]
+
+
+def write_text(path: Path) -> None:
+    path.write_text("these are the user's own words\n" * 30)
+
+
+def write_little(path: Path) -> None:
+    path.write_bytes(b"x")
+
+
+def write_database(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE dedup (block INTEGER PRIMARY KEY, records BLOB)")
+
+
+def write_open_log(path: Path) -> None:
+    """A database whose owner was killed: the log beside it is not yet written back."""
+    script = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "c.execute('PRAGMA journal_mode = WAL'); c.execute('CREATE TABLE t(x)'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+    assert path.with_name(path.name + "-wal").exists()
+
+
+@pytest.mark.parametrize("write", [write_text, write_little, write_database, write_open_log])
+def test_a_file_that_is_no_index_is_left_as_it_is(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    path = tmp_path / "other"
+    write(path)
+    before = {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.iterdir()}
+    with pytest.raises(DestinationError, match="is no dedup index of unmbox, and is left as it is"):
+        DedupIndex(path)
+    assert {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in tmp_path.iterdir()} == before
+
+
+def test_an_empty_file_becomes_an_index(tmp_path: Path) -> None:
+    path = tmp_path / "empty"
+    path.touch()
+    with DedupIndex(path) as index:
+        assert index.add(b"<a@b>", b"") == NEW
+    with DedupIndex(path) as index:
+        assert index.add(b"<a@b>", b"") == duplicate(0)
+
+
+def test_an_index_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    DedupIndex(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        connection.execute("PRAGMA user_version = 2")
+    before = path.read_bytes()
+    with pytest.raises(DestinationError, match="version 2; this unmbox knows version 1"):
+        DedupIndex(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["", "absent/index"])
+def test_a_place_that_can_hold_no_file_is_said(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DestinationError, match=re.escape(str(tmp_path))):
+        DedupIndex(tmp_path / name)
+
+
+def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    with DedupIndex(path) as index:
+        index.add_many(entries(0, 1000))
+        execute = index._store._connection.execute  # type: ignore[attr-defined]
+        (pages,) = execute("PRAGMA page_count").fetchone()
+        execute(f"PRAGMA max_page_count = {pages + 5}")
+        with pytest.raises(DestinationError, match="no space is left") as caught:
+            index.add_many(entries(1000, 20_000))
+        assert caught.value.errno == 28
+        assert index.add_many(entries(990, 1010)) == [*map(duplicate, range(990, 1000)), *[NEW] * 10]
+        with pytest.raises(DestinationError, match="no space is left"):
+            for message in entries(1010, 2000):
+                index.add(message.message_id, message.body_digest, where=message.where)
+        execute("PRAGMA max_page_count = 100000")
+        verdicts = index.add_many(entries(0, 2000))
+    kept = verdicts.index(NEW)
+    assert kept > 1010
+    assert verdicts == [*map(duplicate, range(kept)), *[NEW] * (2000 - kept)]
+
+
+@pytest.mark.parametrize("records", [b"", b"x", bytes(8 + 56 * 17 + 1), bytes(8 + 56 * 400), bytes(63)])
+def test_a_damaged_block_is_said_or_costs_a_copy(tmp_path: Path, records: bytes) -> None:
+    path = tmp_path / "index"
+    with DedupIndex(path) as index:
+        index.add_many(entries(0, 100))
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("UPDATE dedup SET records = ? WHERE block = 2", (records,))
+        with contextlib.suppress(DestinationError):
+            assert index.add_many(entries(40, 41)) in ([NEW], [duplicate(40)])
+    with DedupIndex(path) as index, contextlib.suppress(DestinationError):
+        assert index.add_many(entries(0, 1)) == [duplicate(0)]
+
+
+def test_a_locked_file_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    with DedupIndex(path) as one, DedupIndex(path, timeout=0.05) as two:
+        two.add_many(entries(0, 5))
+        with one.transaction():
+            one.add_many(entries(5, 10))
+            for call in (lambda: two.add(b"<a@b>", b""), lambda: two.add_many(entries(0, 20)), two.save):
+                with pytest.raises(DestinationError, match="is being written by another process"):
+                    call()
+        assert two.add_many(entries(0, 12)) == [*map(duplicate, range(10)), NEW, NEW]
+
+
+WRITER = """
+import collections, json, sys, time
+from unmbox.dedup import DedupIndex
+path, mine, start = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+time.sleep(max(0, start - time.time()))
+said = {}
+with DedupIndex(path, timeout=60) as index:
+    for at in range(0, 1200, 30):
+        # Half of the messages are everybody's.
+        batch = [(f"<{n if n % 2 else f'{mine}-{n}'}@b>", b"%d" % n, b"", mine * 10_000 + n)
+                 for n in range(at, at + 30)]
+        verdicts = index.add_many(batch[:15])
+        verdicts += [index.add(name, body, where=where) for name, body, _, where in batch[15:]]
+        said.update((name, [verdict.kind, verdict.of, where])
+                    for (name, _, _, where), verdict in zip(batch, verdicts))
+print(json.dumps(said))
+"""
+
+
+def spawn(script: str, *arguments: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE)
+
+
+def test_processes_that_write_at_once_agree(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    start = time.time() + 1
+    # They all make the file, too.
+    writers = [spawn(WRITER, path, number, start) for number in range(4)]
+    said = []
+    for writer in writers:
+        out, _ = writer.communicate(timeout=120)
+        assert writer.returncode == 0
+        said.append(json.loads(out))
+    first: dict[str, int] = {}
+    for answers in said:
+        for name, (kind, _, where) in answers.items():
+            if kind == "new":
+                assert name not in first
+                first[name] = where
+    assert len(first) == 600 + 4 * 600
+    for answers in said:
+        for name, (kind, of, _) in answers.items():
+            assert kind == "new" or (kind, of) == ("duplicate", first[name])
+    with DedupIndex(path) as index:
+        for name, where in first.items():
+            assert index.add(name, b"%d" % (where % 10_000)) == duplicate(where)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+KILLED = """
+import sys
+from unmbox.dedup import DedupIndex
+index = DedupIndex(sys.argv[1])
+for n in range(10**9):
+    if n % 100 < 50:
+        verdicts = [index.add(f"<{n}@b>", b"", where=n)]
+        done = n
+    elif n % 100 == 50:
+        index.add_many((f"<{k}@b>", b"", b"", k) for k in range(n, n + 50))
+        done = n + 49
+    else:
+        continue
+    print(done, flush=True)
+"""
+
+
+def test_a_killed_process_leaves_a_whole_index(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    random_times = random.Random(5)
+    for _ in range(6):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        with spawn(KILLED, path) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(random_times.uniform(0, 0.2))
+            process.send_signal(signal.SIGKILL)
+            done = int(process.stdout.read().split(b"\n")[-2] or 0)
+        with DedupIndex(path) as index:
+            verdicts = index.add_many([(f"<{n}@b>", b"", b"", -1) for n in range(done + 200)])
+        # Everything that was answered for is there; of a batch, all or nothing.
+        known = verdicts.index(NEW)
+        assert known > done
+        assert verdicts == [*map(duplicate, range(known)), *[NEW] * (done + 200 - known)]
+        assert known % 100 <= 50
+
+
+def test_a_second_index_in_the_process_does_not_give_up_the_locks_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    script = (
+        "import sys; from unmbox.dedup import DedupIndex; from unmbox.errors import DestinationError\n"
+        "try: DedupIndex(sys.argv[1], timeout=0.05).add(b'<a@b>', b'')\n"
+        "except DestinationError: sys.exit(7)"
+    )
+    with DedupIndex(path) as one:
+        one.add(b"<z@b>", b"")
+        with one.transaction():
+            DedupIndex(path).close()
+            with spawn(script, path) as other:
+                assert other.wait(60) == 7
+        with spawn(script, path) as other:
+            assert other.wait(60) == 0
+        assert one.add(b"<a@b>", b"") == duplicate(0)
+
+
+def test_a_forked_process_may_not_go_on_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with DedupIndex(tmp_path / "i") as index:
+        index.add(b"<a@b>", b"")
+        with monkeypatch.context() as patch:
+            patch.setattr(_rows_sqlite.os, "getpid", lambda: -1)
+            with pytest.raises(UsageError, match="forked"):
+                index.add(b"<b@b>", b"")
+            with pytest.raises(UsageError, match="forked"):
+                index.add_many(entries(0, 2))
+            index.close()
+        assert index.add(b"<a@b>", b"") == duplicate(0)
+
+
+# --- in somebody's transaction -------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["explicit", "implicit"])
+def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    level = None if request.param == "explicit" else ""
+    with contextlib.closing(sqlite3.connect(tmp_path / "other", isolation_level=level)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute("CREATE TABLE own (x)")
+        connection.commit()
+        yield connection
+
+
+def tables(path: Path) -> set[str]:
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        return {name for (name,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def test_nothing_is_committed_over_a_connection(connection: sqlite3.Connection, tmp_path: Path) -> None:
+    with DedupIndex(connection=connection) as index:
+        index.add(b"<a@b>", b"")
+        index.add_many(entries(0, 10_000))
+        with index.transaction():
+            index.add(b"<c@b>", b"")
+        index.save()
+    assert connection.in_transaction
+    assert tables(tmp_path / "other") == {"own"}
+    connection.execute("INSERT INTO own VALUES (1)")
+    connection.commit()
+    assert tables(tmp_path / "other") == {"own", "dedup", "dedup_slots"}
+    assert saved_rows(tmp_path / "other") == 10_002
+    assert not connection.in_transaction
+    index = DedupIndex(connection=connection)
+    assert not connection.in_transaction
+    assert index.add_many(entries(0, 20)) == list(map(duplicate, range(20)))
+
+
+def test_rolling_back_takes_back_what_was_added(connection: sqlite3.Connection) -> None:
+    index = DedupIndex(connection=connection)
+    index.add_many(entries(0, 100))
+    connection.commit()
+    for _ in range(3):
+        assert index.add_many(entries(90, 400)) == [*map(duplicate, range(90, 100)), *[NEW] * 300]
+        connection.execute("INSERT INTO own VALUES (1)")
+        connection.rollback()
+    assert index.add(b"<100@example.org>", digest(100), where=7) == NEW
+    connection.rollback()
+    assert connection.execute("SELECT count(*) FROM own").fetchone()[0] == 0
+    assert index.add_many(entries(99, 102)) == [duplicate(99), NEW, NEW]
+    connection.commit()
+    assert index.add_many(entries(99, 102)) == list(map(duplicate, range(99, 102)))
+
+
+def test_rolling_back_all_of_it_and_what_another_wrote_since(
+    connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    index = DedupIndex(connection=connection)
+    connection.commit()
+    index.add_many(entries(0, 50))
+    connection.rollback()
+    with contextlib.closing(sqlite3.connect(tmp_path / "other")) as other:
+        DedupIndex(connection=other).add_many([*entries(200, 210), *entries(10, 50)])
+        other.commit()
+    assert index.add_many(entries(0, 10)) == [NEW] * 10
+    assert index.add_many(entries(10, 50)) == list(map(duplicate, range(10, 50)))
+    assert index.add_many(entries(200, 210)) == list(map(duplicate, range(200, 210)))
+
+
+def test_tables_are_rolled_back_too(connection: sqlite3.Connection) -> None:
+    index = DedupIndex(connection=connection)
+    index.add(b"<a@b>", b"")
+    connection.rollback()
+    with pytest.raises(DestinationError, match="no such table"):
+        index.add(b"<a@b>", b"")
+    connection.rollback()
+    assert DedupIndex(connection=connection).add(b"<a@b>", b"") == NEW
+
+
+def test_an_open_transaction_is_joined(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+    connection.execute("INSERT INTO own VALUES (1)")
+    index = DedupIndex(connection=connection)
+    assert index.add(b"<a@b>", b"") == NEW
+    with pytest.raises(Broken), index.transaction():
+        assert index.add(b"<b@b>", b"") == NEW
+        raise Broken
+    assert connection.in_transaction
+    connection.commit()
+    assert connection.execute("SELECT count(*) FROM own").fetchone()[0] == 1
+    assert index.add_many([Entry(b"<a@b>", b""), Entry(b"<b@b>", b"")]) == [duplicate(0), NEW]
+
+
+def test_a_connection_that_is_closed_or_locked_is_said(connection: sqlite3.Connection, tmp_path: Path) -> None:
+    index = DedupIndex(connection=connection)
+    connection.commit()
+    with contextlib.closing(sqlite3.connect(tmp_path / "other", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        connection.execute("PRAGMA busy_timeout = 50")
+        with pytest.raises(DestinationError, match="another process"):
+            index.add(b"<a@b>", b"")
+        other.execute("ROLLBACK")
+    assert index.add(b"<a@b>", b"") == NEW
+    connection.close()
+    with pytest.raises(DestinationError, match="closed"):
+        index.add(b"<a@b>", b"")
+
+
+# --- real mail, the imports, the benchmark -------------------------------------------------------------
+
+
+def identities(octets: bytes, *, newline: bytes | None = None) -> Iterator[tuple[Entry, bytes]]:
+    """The entry of each message of a mailbox, and its body as written."""
+    if newline:
+        octets = re.sub(rb"\r?\n", newline, octets)
+    parser, writer = Parser(), EmlWriter()
+    block, body, sha = b"", b"", BodyDigest()
+    count = 0
+    for event in parser.feed(octets) + parser.close():
+        if isinstance(event, Head):
+            block, body, sha = event.data, b"", BodyDigest()
+            writer.send(event)
+        elif isinstance(event, (Body, HeadRest)):
+            piece = writer.send(event)
+            body += piece
+            sha.update(piece)
+        elif isinstance(event, End):
+            name = _headers.find(block, b"Message-ID")
+            yield Entry(name, sha.digest()[1], content_of(block), count), body.rstrip(b"\r\n")
+            count += 1
+
+
+def test_real_mail_keeps_all_that_differs(corpus: Path) -> None:
+    judged = copies = collisions = 0
+    for row in corpus_rows():
+        if not row.is_mbox or not row.expected or row.bytes > 3_000_000:
+            continue
+        found = list(identities(row.file.read_bytes()))
+        model = Model()
+        verdicts = DedupIndex().add_many([entry for entry, _ in found])
+        for (entry, body), verdict in zip(found, verdicts, strict=True):
+            name = normalise_message_id(entry.message_id) if isinstance(entry.message_id, bytes) else None
+            assert verdict == model.add(name, body, entry.content, entry.where, "message-id+body")
+        judged += len(found)
+        copies += sum(verdict.kind == "duplicate" for verdict in verdicts)
+        collisions += sum(verdict.kind == "collision" for verdict in verdicts)
+    assert judged > 500
+    assert copies > 0
+    assert collisions > 0
+
+
+def test_lf_and_crlf_copies_of_a_mailbox_are_the_same_mail(corpus: Path) -> None:
+    seen = 0
+    for row in corpus_rows():
+        if not row.is_mbox or not row.expected or row.bytes > 300_000 or row.line_ending not in {"LF", "CRLF"}:
+            continue
+        octets = row.file.read_bytes()
+        index = DedupIndex()
+        first = index.add_many([entry for entry, _ in identities(octets, newline=b"\n")])
+        again = index.add_many([entry for entry, _ in identities(octets, newline=b"\r\n")])
+        assert len(again) == len(first)
+        assert {verdict.kind for verdict in again} <= {"duplicate"}
+        seen += len(again)
+    assert seen > 300
+
+
+def test_sqlite_is_loaded_only_for_a_path(tmp_path: Path) -> None:
+    script = (
+        "import sys, unmbox.dedup\n"
+        "unmbox.dedup.DedupIndex().add(b'<a@b>', b'')\n"
+        "assert 'sqlite3' not in sys.modules\n"
+        "unmbox.dedup.DedupIndex(sys.argv[1]).close()\n"
+        "assert 'sqlite3' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "i")], check=True)
+
+
+def test_the_benchmark_draws_its_curve(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.dedup_growth", "--quick", "--folder", str(tmp_path)],
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = [line for line in done.stdout.splitlines() if re.match(r"\| *[\d,]+ \|", line)]
+    assert len(lines) == 4
+    assert not list(tmp_path.iterdir())

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from unmbox._batches import Job
+from unmbox._batches import Batches
+from unmbox._copies import Copies
+from unmbox._job import Job
 from unmbox._parser import Parser
 from unmbox._report import Progress, Report
 from unmbox._writer import EmlWriter
 from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
-from unmbox.manifest import MANIFEST_NAME, Manifest, Written
+from unmbox.manifest import MANIFEST_NAME, Manifest, Written, sample_digest
 from unmbox.naming import DEFAULT_LAYOUT, Layout
 from unmbox.sinks import DirectorySink, Sink
 from unmbox.sources import Source, SourceLike, as_list
@@ -55,71 +57,57 @@ def convert(
     opened = _distinct(Source(source) for source in as_list(sources))
     if not opened:
         raise UsageError("no source: name at least one mailbox")
-    writer = EmlWriter(headers=headers, newline=newline, repair_signed=repair_signed, locale=locale)
+    new_writer = partial(
+        EmlWriter, headers=headers, newline=newline, repair_signed=repair_signed, locale=locale
+    )
+    new_writer()  # a bad option is an error now, before anything is written
     Parser(variant=variant)
     names = Layout(layout)
-    policy = dedup if isinstance(dedup, str) else "shared index"
     index = DedupIndex(policy=dedup) if isinstance(dedup, str) else dedup
+    shared = index is dedup
     options = {
         "headers": headers,
         "newline": newline,
         "variant": variant,
-        "dedup": policy,
+        "dedup": f"shared index, {index.policy}" if shared else index.policy,
         "layout": layout,
         "repair_signed": str(repair_signed).lower(),
         "locale": locale or "",
     }
+    digests = {source.uri: sample_digest(source.uri) for source in opened if source.is_path}
     with ExitStack() as stack:
         sink: Sink
-        record: Manifest | None
+        folder: Path | None = None
         if isinstance(destination, (str, os.PathLike)):
             sink = stack.enter_context(DirectorySink(destination))
-            record = _open_manifest(manifest, sink, options, resume=resume, durable=durable)
+            folder = Path(sink.path)
+            manifest = manifest or folder / MANIFEST_NAME
         else:
             sink = destination
-            record = None if manifest is None else _open_manifest(manifest, None, options, resume=resume)
-        if record is not None:
-            stack.enter_context(record)
-            if isinstance(dedup, str) and dedup != "off":
-                index = DedupIndex(connection=record.connection, policy=dedup)
-        by_place = policy == "off"
-        job = Job(
+        record: Manifest | None = None
+        remove = partial(_remove, folder)
+        if manifest is not None:
+            record = stack.enter_context(Manifest.open(manifest, options, durable=durable, afresh=not resume))
+            if isinstance(sink, DirectorySink):
+                sink.clear_leftovers()
+            record.undo_pending(remove)
+            if not shared and index.policy != "off":
+                index = DedupIndex(connection=record.connection, policy=index.policy)
+        batches = Batches(
             sink,
             record,
-            index,
-            writer,
+            Copies(index, record, shared=shared),
             names,
-            variant=variant,
-            newline=newline,
-            by_place=by_place,
-            progress=progress,
+            # A kill may keep messages from a shared index, and then copies of them are kept too.
+            by_place=shared or index.policy == "off",
+            remove=remove,
+            sync=getattr(sink, "sync", None) if durable else None,
         )
-        return job.run(opened)
+        job = Job(sink, record, batches, new_writer, variant=variant, newline=newline, progress=progress)
+        return job.run(opened, digests)
 
 
-def _open_manifest(
-    path: str | os.PathLike[str] | None,
-    sink: DirectorySink | None,
-    options: dict[str, Any],
-    *,
-    resume: bool,
-    durable: bool = False,
-) -> Manifest:
-    folder = Path(sink.path) if sink else None
-    if path is None:
-        path = Path(sink.path if sink else "", MANIFEST_NAME)
-    record = Manifest.open(path, options, durable=durable, afresh=not resume)
-    try:
-        if sink:
-            sink.clear_leftovers()
-        record.undo_pending(lambda written: _remove(written, folder))
-    except BaseException:
-        record.close()
-        raise
-    return record
-
-
-def _remove(written: Written, folder: Path | None) -> None:
+def _remove(folder: Path | None, written: Written) -> None:
     """Remove a file that an undone row names, if it is that file, and the folders that it leaves empty."""
     if folder is None or not written.is_at(folder / written.path):
         return

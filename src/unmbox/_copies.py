@@ -65,11 +65,12 @@ class Copies:
         """Whether that row of ours is the mail that the index takes it for."""
         if first <= row < first + len(mails):
             other = mails[row - first]
-            message_id, key = other.told["message_id"], other.key
+            found = (row, other.told["message_id"], other.key)
         else:
-            message_id, key = next(self._kept("id = ?", row), (None, None))[1:]
-        same_id = _name(message_id) == (name := _name(mail.told["message_id"]))
-        return same_id and (key == mail.key or (name is not None and self._index.policy == "message-id"))
+            found = next(self._kept("id = ?", row), (row, None, b""))
+        name = _name(mail.told["message_id"])
+        by_id = name is not None and self._index.policy == "message-id"
+        return _name(found[1]) == name and (by_id or found[2] == mail.key)
 
     def catch_up(self, last: int) -> None:
         """Tell a shared index of the `last` rows, which a kill may have kept from it.
@@ -80,7 +81,9 @@ class Copies:
             return
         rows = self._kept("id >= ?", self._manifest.next_id - last)
         self._index.add_many(
-            Entry(message_id, key, where=self._ours + row) for row, message_id, key in rows if _name(message_id)
+            Entry(message_id, key, where=self._ours + row)
+            for row, message_id, key in rows
+            if _name(message_id)
         )
 
     def _kept(self, where: str, value: int) -> Iterator[tuple[int, str | None, bytes]]:

@@ -115,7 +115,7 @@ class _Unit:
 
 def encode_text(text: str) -> str:
     """Return an unstructured value (a Subject, or part of a comment) with its words encoded where needed."""
-    return _joined(_units(text))
+    return _joined(_units(text)) if needs_encoding(text) else text
 
 
 def _units(text: str) -> list[_Unit]:
@@ -409,10 +409,13 @@ def fold(name: str, value: str) -> bytes | None:
     Never between the words of what looks like an encoded-word, never such that a line is blank. White
     space is kept, but for runs that would fill a line. None where a line would exceed 998 octets.
     """
+    value = value.strip(" \t")
+    if len(name) + len(": ") + len(value) <= _FOLD_AT:
+        return f"{name}: {value}".encode("ascii")
     lines: list[str] = []
     line = name + ":"
     space = " "
-    for piece in _pieces(value.strip(" \t")):
+    for piece in _pieces(value):
         if piece[0] in " \t":
             space = piece if len(piece) < _FOLD_AT else " "
         elif len(line) + len(space) + len(piece) <= _FOLD_AT or (

@@ -57,7 +57,10 @@ _HEADER_FORM = re.compile(rb"From[ \t]+:").match
 _FIELD_START = re.compile(rb"[!-9;-~]+[ \t]*:").match
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)").match
 _NO_FIELD = re.compile(rb"[^!-9;-~]|[!-9;-~]+(?:[^!-9;-~ \t:]|[ \t]+[^ \t:])").match
-_QUOTED_FIRST = re.compile(rb">From [^\n]*\n").match
+_QUOTED_FIRST = re.compile(rb">From [^\n]*(?:\n|\Z)").match
+
+_NO_FIELD_LINE = re.compile(rb"\n(?![ \t]|[!-9;-~]+[ \t]*:|>?From )")
+_CORE_FIELD = re.compile(rb"\n(?:From|To|Date|Subject|Message-ID)[ \t]*:", re.IGNORECASE)
 
 # Fields that begin a header block so often that one of them alone tells it from prose such as "Note: …".
 _KNOWN = frozenset(
@@ -167,3 +170,8 @@ def _after_quoted(data: bytes, after: int, limit: int) -> int:
 def _no_field(data: bytes, after: int, limit: int) -> bool:
     """Tell whether no field can begin at `after`, whatever octets follow what is there."""
     return _NO_FIELD(data, after, limit) is not None and not data.startswith(b">From ", after)
+
+
+def holds_trace_fields_only(lines: bytes) -> bool:
+    """Whether these lines, each after its LF, are all fields and none is one that every message has."""
+    return not (_NO_FIELD_LINE.search(lines) or _CORE_FIELD.search(lines))

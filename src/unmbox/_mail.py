@@ -8,10 +8,10 @@ from typing import Any
 from unmbox._block import Repair
 from unmbox._hashing import Hasher
 from unmbox._head import MessageHead
+from unmbox._record import Digests
 from unmbox._writer import to_crlf
 from unmbox.dedup import BodyDigest, Entry, content_of, normalise_message_id
-from unmbox.events import Rejected
-from unmbox.manifest import Digests, SourceState, Written, state_of, thread_id
+from unmbox.manifest import SourceState, Written, state_of, thread_id
 from unmbox.sinks import Dated, Sink, Target
 
 SPOOL = 1 << 20
@@ -51,7 +51,6 @@ class Mail:
         "repairs",
         "size",
         "source",
-        "strays",
         "sums",
         "target",
         "told",
@@ -62,7 +61,6 @@ class Mail:
         self.source = source
         self.lf = lf
         self.length = 0
-        self.strays: list[Rejected] = []
         self.target: Target | None = None
         self.dated: Dated = head
         self.failure = ""

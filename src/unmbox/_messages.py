@@ -90,12 +90,13 @@ class Message(MessageHead):
         self._touched = True
 
 
-class _Stream:
+class _Stream(Iterator[Message]):
     """The events of one source, and which message they belong to."""
 
     def __init__(self, source: SourceLike, *, headers: str, newline: str, variant: str) -> None:
         self.source = Source(source)
         self.current: Message | None = None
+        self._chunks = self.source.chunks()
         self._headers = headers
         self._newline = newline
         self._parser = Parser(variant=variant)
@@ -105,21 +106,15 @@ class _Stream:
     def writer(self) -> EmlWriter:
         return EmlWriter(headers=self._headers, newline=self._newline)
 
-    def __iter__(self) -> Iterator[Message]:
-        chunks = self.source.chunks()
-        try:
-            self._chunks = chunks
-            while event := self._next():
-                if isinstance(event, Head):
-                    self.current = message = Message(event, self)
-                    yield message
-                elif isinstance(event, End) and self.current is not None:
-                    self.current.length = event.length
-        finally:
-            self.current = None
-            close = getattr(chunks, "close", None)
-            if close:
-                close()
+    def __next__(self) -> Message:
+        while event := self._next():
+            if isinstance(event, Head):
+                self.current = message = Message(event, self)
+                return message
+            if isinstance(event, End) and self.current is not None:
+                self.current.length = event.length
+        self.current = None
+        raise StopIteration
 
     def rest_of(self, message: Message) -> Iterator[Event]:
         """The message's events, from its `Head` to its `End`."""
@@ -154,4 +149,4 @@ def messages(
     Raises `SourceError` where a path cannot be read and `UsageError` for an unknown option, both before
     the first message.
     """
-    return iter(_Stream(source, headers=headers, newline=newline, variant=variant))
+    return _Stream(source, headers=headers, newline=newline, variant=variant)

@@ -19,6 +19,8 @@ INCLUDED = "after-included-message-marker"
 _DECLARED = re.compile(rb"oundary[ \t]*=[ \t]*(?:\"([^\"\r\n]{1,200})\"|([^\s;\"]{1,200}))")
 _MAY_BE_PART = re.compile(rb"--|[ \t]|[!-9;-~]+[ \t]*:").match
 _PART = re.compile(rb"\n?--([^\r\n]{1,200}?)[ \t]*\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
+_PART_HEADER = re.compile(rb"[ \t]*\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
+_MAX_BOUNDARY = len(b"\n--") + 200
 _MESSAGE = re.compile(rb"(?:^|\n)Content-Type[ \t]*:\s*\"?message/(?:rfc822|global|news)", re.IGNORECASE)
 _INCLUDED = re.compile(rb"-+ ?Begin (?:Included|Forwarded) Message ?-+[ \t]*", re.IGNORECASE)
 
@@ -28,6 +30,12 @@ def may_open_part(data: bytes, line: int) -> bool:
     return _MAY_BE_PART(data, line) is not None
 
 
+def follows_marker(before: bytes) -> bool:
+    """Whether the last line that is not empty says that a message is included here."""
+    lines = before[-200:].rstrip(b"\r\n")
+    return lines.endswith(b"-") and _INCLUDED.fullmatch(lines, lines.rfind(b"\n") + 1) is not None
+
+
 class OpenMessage:
     """What a message's parts say of the From_ lines in its body. `head` is its header block."""
 
@@ -35,32 +43,27 @@ class OpenMessage:
         self._digest = b"multipart/digest" in head.lower()
         self._declared = _boundaries(head)
         self._peeks = 0
-        self._closing = b""  # the boundary line that will close an attached mailbox
+        self._closing: re.Pattern[bytes] | None = None  # finds the line that closes an attached mailbox
         self._begun = 0  # the source's offsets where that mailbox began,
-        self._seen = 0  # and up to which it was searched for the boundary
+        self._seen = 0  # and up to which it was searched
 
     def claims(self, before: bytes, data: bytes, at: int, offset: int, at_eof: bool) -> str | None:
         """Why the line at ``data[at]``, after an empty line, is the message's own, "" if it is not.
 
-        `before` are the octets before it, `offset` is its place in the source. None where more octets
-        decide.
+        `before` are the octets of the message before it, `offset` is its place in the source. None where
+        more octets decide.
         """
-        lines = before.rstrip(b"\r\n")
-        if _INCLUDED.fullmatch(lines, lines.rfind(b"\n") + 1):
-            return INCLUDED
-        start = before.rfind(b"\n--", 0, len(lines))
+        start = before.rfind(b"\n--", 0, len(before.rstrip(b"\r\n")))
         part = _PART.fullmatch(before, start) if start >= 0 else None
         if part is None:
-            return ""
+            return IN_ATTACHED if self._declared and self._attaches(before, offset) else ""
         boundary, header = part.groups()
         if boundary not in self._declared:
             known = self._is_nested(boundary, header, before, data, at, at_eof)
             if not known:
                 return None if known is None else ""
-        # RFC 2046 §5.1.5: what a digest holds are messages, said or not.
-        if _MESSAGE.search(header) or (self._digest and b"content-type" not in header.lower()):
-            self._closing = b"\n--" + boundary
-            self._begun = self._seen = offset
+        if self._holds_message(header):
+            self._attach(boundary, offset)
         return FIRST_OF_PART
 
     def _is_nested(
@@ -72,7 +75,11 @@ class OpenMessage:
         """
         if boundary in _boundaries(before):
             return True
-        if b"content-" not in header.lower() or boundary.endswith(b"--") or self._peeks >= MAX_PEEKS:
+        if b"content-" not in header.lower() or boundary.endswith(b"--"):
+            return False
+        if self._declared:
+            return True
+        if self._peeks >= MAX_PEEKS:
             return False
         again = data.find(b"\n--" + boundary, at, at + LOOK_AHEAD) >= 0
         if not again and not at_eof and len(data) - at <= LOOK_AHEAD:
@@ -80,21 +87,44 @@ class OpenMessage:
         self._peeks += 1
         return again
 
+    def _holds_message(self, header: bytes) -> bool:
+        # RFC 2046 §5.1.5: what a digest holds are messages, said or not.
+        return _MESSAGE.search(header) is not None or (self._digest and b"content-type" not in header.lower())
+
+    def _attaches(self, before: bytes, offset: int) -> bool:
+        """Whether the last part that began in these octets is an attached message: the rest is its text."""
+        ends = [opened.end() for opened in self._boundary_lines(self._declared).finditer(before)]
+        part = _PART_HEADER.match(before, ends[-1]) if ends else None
+        if part is None or not self._holds_message(part[1]):
+            return False
+        self._attach(b"", offset)
+        return True
+
+    def _attach(self, boundary: bytes, offset: int) -> None:
+        """From here on the message's text is a mailbox, up to a boundary of this part or of one around it."""
+        self._closing = self._boundary_lines(self._declared | ({boundary} if boundary else set()))
+        self._begun = self._seen = offset
+
+    @staticmethod
+    def _boundary_lines(boundaries: frozenset[bytes]) -> re.Pattern[bytes]:
+        return re.compile(rb"\n--(?:" + b"|".join(map(re.escape, sorted(boundaries))) + rb")")
+
     def holds(self, behind: bytes, data: bytes, at: int, base: int) -> bool:
-        """Whether ``data[at]`` is inside an attached mailbox whose boundary has not come again.
+        """Whether ``data[at]`` is inside an attached mailbox that no boundary has closed yet.
 
         `behind` are the octets before `data`, `base` is the source's offset of ``data[0]``.
         """
         closing = self._closing
-        if not closing:
+        if closing is None:
             return False
         # Where the last look ended, but for a boundary of which it may have seen the beginning.
-        start = max(self._seen - len(closing), self._begun) - base
-        closed = data.find(closing, start, at) >= 0 if start >= 0 else closing in behind[start:] + data[:at]
+        start = max(self._seen - _MAX_BOUNDARY, self._begun) - base
+        near = start >= 0
+        closed = closing.search(data, start, at) if near else closing.search(behind[start:] + data[:at])
         self._seen = base + at
         if closed or self._seen - self._begun > MAX_ATTACHED:
-            self._closing = b""
-        return bool(self._closing)
+            self._closing = None
+        return self._closing is not None
 
 
 def _boundaries(octets: bytes) -> frozenset[bytes]:

@@ -4,9 +4,6 @@ The octets pass through whole chunks at a time. A chunk is searched for the next
 ``From ``, quoted or not; what lies between two such lines is handed on as one piece, so the number of
 Python steps grows with messages and chunks, not with lines. Held back is only what the next octets may
 still change: a line that may become a From_ line, and the line end before it.
-
-Indices into the buffer: `_out` is the first octet not yet handed on, `_scan` where the search goes on.
-Both move forward only; `_trim` drops what is behind both.
 """
 
 from __future__ import annotations
@@ -14,32 +11,36 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from unmbox._fromline import DATED_AFTER_BLANK, TOO_LONG, common_line, decide
-from unmbox._mime import IN_ATTACHED, OpenMessage, may_open_part
+from unmbox._fromline import DATED_AFTER_BLANK, TOO_LONG, common_line, decide, holds_trace_fields_only
+from unmbox._mime import IN_ATTACHED, INCLUDED, OpenMessage, follows_marker, may_open_part
 from unmbox._scan import (
     FROM_SIZE,
     WINDOW,
-    blank_line_before,
     find_from,
     find_line_end,
     hold_back,
     start_of_line_end,
     unquote,
 )
-from unmbox._variant import SWAP_CR_LF, VARIANTS, is_cr_only, settle_variant
+from unmbox._variant import (
+    NO_LENGTH,
+    SWAP_CR_LF,
+    VARIANTS,
+    as_stored,
+    content_length,
+    is_cr_only,
+    settle_variant,
+)
+from unmbox._window import LOOK_BEHIND, MAX_LINE, Window, as_bytes
 from unmbox.errors import UsageError
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 
 MAX_HEAD = 1 << 20
 """Octets of a header block in a `Head`. Postfix takes 100 KiB of header, Exim 1 MiB."""
-MAX_LINE = 1000
-"""Octets of a From_ line that are kept in an event."""
 SETTLE = 1 << 20
 """Octets from which the variant and the line end are decided, once for the whole source."""
 MAX_CLAIM = 1 << 20
 """Largest Content-Length that is believed: it is verified by looking ahead, and that much is held."""
-LOOK_BEHIND = 1 << 12
-"""Octets before a From_ line that may tell it to be inside a MIME part."""
 
 # What the octets and the open message say beyond `_fromline` and `_mime`.
 BY_LENGTH = "Content-Length"
@@ -51,14 +52,11 @@ CLAIM_IGNORED = "content-length-ignored"
 
 _BOM = b"\xef\xbb\xbf"
 _HEAD_STOP = re.compile(rb"\n(?:\r?\n|From )")
-_NO_FIELD = re.compile(rb"\n(?![ \t]|[!-9;-~]+[ \t]*:|>?From )")
-_CORE_FIELD = re.compile(rb"\n(?:From|To|Date|Subject|Message-ID)[ \t]*:", re.IGNORECASE)
-_CLAIM = re.compile(rb"\nContent-Length[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 _Verdict = tuple[bool, str]
 
 
-class Parser:
+class Parser(Window):
     """Turns the octets of one mailbox into events, whatever the cutting (sans-I/O).
 
     `variant` is how bodies are quoted: ``"mboxrd"`` (one ``>`` is taken from ``>+From ``), ``"mboxo"``
@@ -76,21 +74,12 @@ class Parser:
     def __init__(self, *, variant: str = "auto", newline: bytes = b"\n", offset: int | None = None) -> None:
         if variant not in VARIANTS:
             raise UsageError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
+        super().__init__(offset or 0)
         self._variant = variant
         self._by_length = variant in {"mboxcl", "mboxcl2"}
         self._swapped = newline == b"\r"
         self._closed = False
         self._state: Callable[[bool], bool] = self._start if offset is None else self._resume
-        self._events: list[Event] = []
-
-        self._pending: list[bytes] = []
-        self._pending_size = 0
-        self._needed = 0
-        self._data = b""
-        self._base = offset or 0  # the source's offset of _data[0]
-        self._behind = b""  # the octets before that
-        self._out = 0
-        self._scan = 0
 
         # The open message.
         self._offset = 0  # of its From_ line in the source
@@ -101,7 +90,6 @@ class Parser:
         self._mime: OpenMessage | None = None
         self._notes: tuple[str, ...] = ()
         self._strays: list[Rejected] = []  # From_ lines in a header block, told after its `Head`
-        self._checked = 0  # up to this index the block is made of fields, none of them a core field
         self._trace_only = True
 
     @property
@@ -118,9 +106,10 @@ class Parser:
         """Take the next octets (any number) and return what they made certain, in the source's order."""
         if self._closed:
             raise UsageError("feed() after close(): make a new Parser for a new source")
-        self._pending.append(data.translate(SWAP_CR_LF) if self._swapped else data)
-        self._pending_size += len(data)
-        return self._run(at_eof=False) if self._pending_size > self._needed else []
+        if type(data) is not bytes:
+            data = as_bytes(data)
+        enough = self._add(data.translate(SWAP_CR_LF) if self._swapped else data)
+        return self._run(at_eof=False) if enough else []
 
     def close(self) -> list[Event]:
         """Say that the source has ended and return the last events. A second call returns none."""
@@ -132,41 +121,13 @@ class Parser:
     # -- the machine ---------------------------------------------------------------------------------
 
     def _run(self, *, at_eof: bool) -> list[Event]:
-        if self._data:
-            self._pending.insert(0, self._data)
-        self._data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
-        self._pending = []
-        self._pending_size = 0
+        self._join()
         while self._state(at_eof):
             pass
         self._trim()
-        # What could not be used waits until as much again has come: feeding single octets stays linear.
-        self._needed = len(self._data)
         events = self._events
         self._events = []
-        return [_as_stored(event) for event in events] if self._swapped else events
-
-    def _trim(self) -> None:
-        cut = min(self._out, self._scan)
-        if cut >= LOOK_BEHIND:
-            self._behind = self._data[cut - LOOK_BEHIND : cut]
-        else:
-            self._behind = (self._behind + self._data[:cut])[-LOOK_BEHIND:]
-        self._data = self._data[cut:]
-        self._base += cut
-        self._out -= cut
-        self._scan -= cut
-        self._checked -= cut
-
-    def _before(self, at: int, size: int = LOOK_BEHIND) -> bytes:
-        """The octets before index `at`, at most `size` of them, wherever the chunks were cut."""
-        if at >= size:
-            return self._data[at - size : at]
-        return (self._behind + self._data[:at])[-size:]
-
-    def _blank_before(self, at: int) -> bool:
-        before = self._before(at, 3)
-        return blank_line_before(self._before(at) if before[-2:-1] in b" \t\r" else before)
+        return [as_stored(event) for event in events] if self._swapped else events
 
     # -- before the first From_ line -----------------------------------------------------------------
 
@@ -205,7 +166,7 @@ class Parser:
                 return self._judge_junk(match.start() + 1, at_eof)
             self._scan = match.end()  # ">From ", a line like any other here
         settled, self._scan = (len(data), len(data)) if at_eof else hold_back(data, self._scan)
-        self._emit_junk(settled)
+        self._emit(Junk, settled)
         return False
 
     def _judge_junk(self, at: int, at_eof: bool) -> bool:
@@ -218,18 +179,13 @@ class Parser:
         verdict = self._decide(at, line_end, blank, at_eof, alone=alone)
         if verdict is None:
             return False
-        self._emit_junk(at)
+        self._emit(Junk, at)
         if verdict[0]:
             self._open(at, line_end, verdict[1])
         else:
             self._events.append(self._reject(at, line_end, verdict[1]))
             self._state = self._read_junk
         return True
-
-    def _emit_junk(self, end: int) -> None:
-        if end > self._out:
-            self._events.append(Junk(self._base + self._out, self._data[self._out : end]))
-            self._out = end
 
     # -- From_ lines ---------------------------------------------------------------------------------
 
@@ -244,12 +200,12 @@ class Parser:
         if line_end < 0:
             line_end = at + MAX_LINE
         self._scan = line_end
-        return Rejected(self._base + at, _line(self._data, at, line_end), reason)
+        return Rejected(self._base + at, self._line(at, line_end), reason)
 
     def _open(self, at: int, line_end: int, reason: str) -> None:
         """Begin the message whose From_ line stands at `at`."""
         self._offset = self._base + at
-        self._from_line = _line(self._data, at, line_end)
+        self._from_line = self._line(at, line_end)
         self._reason = reason
         self._out = self._checked = block = min(line_end + 1, len(self._data))
         self._block = self._base + block
@@ -315,7 +271,7 @@ class Parser:
         """Whether the block up to `at` is all fields, and none that every message has."""
         if self._trace_only and at > self._checked:
             lines = b"\n" + self._data[self._checked : at - 1]
-            self._trace_only = not (_NO_FIELD.search(lines) or _CORE_FIELD.search(lines))
+            self._trace_only = holds_trace_fields_only(lines)
             self._checked = at
         return self._trace_only
 
@@ -333,10 +289,8 @@ class Parser:
             if self._strays:
                 self._events += self._strays
                 self._strays = []
-            self._out = out = stop
-        if end > out:
-            self._events.append(HeadRest(self._base + out, data[out:end]))
-            self._out = end
+            self._out = stop
+        self._emit(HeadRest, end)
 
     # -- the body ------------------------------------------------------------------------------------
 
@@ -357,7 +311,7 @@ class Parser:
                 found = find_line_end(data, at, at_eof)
                 verdict = None if found is None else self._decide_in_body(at, found, at_eof)
                 line_end = found or 0
-            self._emit_body(line - 1 if data[line - 1] == 0x0D and line else line)
+            self._emit(Body, line - 1 if data[line - 1] == 0x0D and line else line)
             if verdict is None:
                 return False
             if verdict[0]:
@@ -370,7 +324,7 @@ class Parser:
             self._finish()
             return False
         settled, self._scan = hold_back(data, self._scan)
-        self._emit_body(settled)
+        self._emit(Body, settled)
         if self._mime:
             self._mime.holds(self._behind, data, len(data), self._base)
         return False
@@ -393,10 +347,13 @@ class Parser:
         if mime and mime.holds(self._behind, self._data, at, self._base):
             return False, IN_ATTACHED
         blank = self._blank_before(at)
+        before = self._before(at, min(LOOK_BEHIND, self._base + at - self._block))
+        if follows_marker(before):
+            return False, INCLUDED
         if blank:
             if mime is None:
                 self._mime = mime = OpenMessage(self._head or b"")
-            claim = mime.claims(self._before(at), self._data, at, self._base + at, at_eof)
+            claim = mime.claims(before, self._data, at, self._base + at, at_eof)
             if claim != "":
                 return None if claim is None else (False, claim)
         return self._decide(at, line_end, blank, at_eof)
@@ -412,17 +369,12 @@ class Parser:
         if last < 0:
             last = data.rfind(b"\n", match.end(), stop)
         self._scan = last if last >= 0 else match.end()
-        self._emit_body(line + 1)
+        self._emit(Body, line + 1)
         self._out = start_of_line_end(data, last + 1) if last >= 0 else match.end()
         # The pattern wants the line end before the first line, which has gone out already.
         text = unquote(data[line : self._out], self._variant)[1:]
         taken = self._variant == "mboxrd" or match.end() - line == FROM_SIZE + 1
         self._events.append(Body(self._base + line + 1 + taken, text))
-
-    def _emit_body(self, end: int) -> None:
-        if end > self._out:
-            self._events.append(Body(self._base + self._out, self._data[self._out : end]))
-            self._out = end
 
     def _drop_empty_line(self, at: int) -> None:
         """Leave out the line end before `at` where it ends an empty line: the separator's own."""
@@ -430,14 +382,14 @@ class Parser:
         if out < at and (self._data[out - 1] if out else self._behind[-1]) == 0x0A:
             self._out = at
         else:
-            self._emit_body(at)
+            self._emit(Body, at)
 
     def _finish(self) -> None:
         end = len(self._data)
         if end > self._out and self._data.endswith(b"\n"):
-            self._emit_body(start_of_line_end(self._data, end))
+            self._emit(Body, start_of_line_end(self._data, end))
             self._drop_empty_line(end)
-        self._emit_body(end)
+        self._emit(Body, end)
         self._end(end)
         self._state = self._read_nothing
 
@@ -450,7 +402,7 @@ class Parser:
 
     def _read_claimed(self, at_eof: bool) -> bool:
         """Take a body by its Content-Length where the octets agree: the end or a From_ line behind it."""
-        claim = self._claim()
+        claim = content_length(self._head or b"")
         data = self._data
         stop = self._out + claim
         believable = 0 <= claim <= MAX_CLAIM
@@ -461,8 +413,9 @@ class Parser:
             after = data.index(b"\n", stop) + 1
         agrees = after == len(data) or data.startswith(b"From ", after)
         # A From_ line begins a line: the body or the empty line after it must end one.
-        if not believable or not agrees or (after < len(data) and data[after - 1] != 0x0A):
-            if claim != _NO_CLAIM:
+        halved = believable and data[stop - 1 : stop + 1] == b"\r\n"
+        if not believable or not agrees or halved or (after < len(data) and data[after - 1] != 0x0A):
+            if claim != NO_LENGTH:
                 self._notes += (CLAIM_IGNORED,)
             self._state = self._read_body
             return True
@@ -477,14 +430,6 @@ class Parser:
             self._open(after, line_end, BY_LENGTH)
         return True
 
-    def _claim(self) -> int:
-        """The block's Content-Length in octets; `_NO_CLAIM` without one, `_BAD_CLAIM` if unusable."""
-        values = _CLAIM.findall(b"\n" + (self._head or b""))
-        if not values:
-            return _NO_CLAIM
-        digits = values[0].strip()
-        return int(digits) if len(values) == 1 and digits.isdigit() and len(digits) < 12 else _BAD_CLAIM
-
     def _emit_claimed(self, stop: int) -> None:
         data = self._data
         while (match := find_from(data, self._scan)) and match.start() + 1 < stop:
@@ -492,26 +437,7 @@ class Parser:
             if match.end() - match.start() > FROM_SIZE:
                 self._unquote(match, stop)
             else:
-                self._emit_body(start_of_line_end(data, at))
+                self._emit(Body, start_of_line_end(data, at))
                 line_end = data.find(b"\n", at, stop)
                 self._events.append(self._reject(at, line_end if line_end >= 0 else stop, IN_CLAIM))
-        self._emit_body(stop)
-
-
-_NO_CLAIM, _BAD_CLAIM = -1, -2
-
-
-def _line(data: bytes, at: int, line_end: int) -> bytes:
-    return data[at : min(line_end, at + MAX_LINE)].removesuffix(b"\r")
-
-
-def _as_stored(event: Event) -> Event:
-    """Give a CR-only source's event back the octets that the source has."""
-    if isinstance(event, Head):
-        stored, line = event.data.translate(SWAP_CR_LF), event.from_line.translate(SWAP_CR_LF)
-        return event._replace(data=stored, from_line=line, newline=b"\r")
-    if isinstance(event, Rejected):
-        return event._replace(line=event.line.translate(SWAP_CR_LF))
-    if isinstance(event, End):
-        return event
-    return event._replace(data=event.data.translate(SWAP_CR_LF))
+        self._emit(Body, stop)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, NamedTuple
+
+from unmbox._block import Repair
 
 
 class Progress(NamedTuple):
@@ -59,3 +63,46 @@ class Report(NamedTuple):
 
 def _counts(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
     return {code: a.get(code, 0) + b.get(code, 0) for code in a | b}
+
+
+class Tally:
+    """Counts that become a `Report`. `counts` goes by the names of its fields, outcomes by their own."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.not_mbox: list[str] = []
+        self._repairs: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
+
+    def add(
+        self, outcome: str, size: int = 0, repairs: Iterable[Repair] = (), *, collision: bool = False
+    ) -> None:
+        """Count a message, whose EML has `size` octets."""
+        counts = self.counts
+        counts["messages"] += 1
+        counts[outcome] += 1
+        if outcome == "written":
+            counts["bytes_out"] += size
+            counts["collisions"] += collision
+        for repair in repairs:
+            (self._repairs if repair.applied else self._left_out)[repair.code] += 1
+
+    def report(self, seconds: float) -> Report:
+        """All of it."""
+        counts = self.counts
+        return Report(
+            messages=counts["messages"],
+            written=counts["written"],
+            duplicates=counts["duplicate"],
+            quarantined=counts["quarantined"],
+            collisions=counts["collisions"],
+            bytes_in=counts["bytes_in"],
+            bytes_out=counts["bytes_out"],
+            junk=counts["junk"],
+            rejected=counts["rejected"],
+            already=counts["already"],
+            seconds=seconds,
+            repairs=dict(self._repairs),
+            left_out=dict(self._left_out),
+            not_mbox=tuple(self.not_mbox),
+        )

@@ -49,8 +49,8 @@ class Store(ABC):
     def _append(self, record: bytes) -> None: ...
 
     @abstractmethod
-    def _chunks(self, after: int) -> Iterable[tuple[int, bytes | bytearray]]:
-        """All rows after a number, as they stand, each piece with the number of its first."""
+    def _chunks(self, after: int, last: int) -> Iterable[tuple[int, bytes | bytearray]]:
+        """The rows after one and up to another, as they stand, each piece with the number of its first."""
 
     @abstractmethod
     def _cut(self, mark: int) -> None: ...
@@ -130,19 +130,21 @@ class Store(ABC):
     def _rebuild(self, rows: int) -> None:
         """Set up slots for this many rows, from a third to two thirds of them in use."""
         self._slots = array("I")  # gone before there are new ones, or both would count
-        self._slots = array("I", [0]) * (1 << max(10, (rows * 3 // 2).bit_length()))
-        self._place(self._chunks(0))
+        slots = array("I", [0]) * (1 << max(10, (rows * 3 // 2).bit_length()))
+        self._place(slots, 0, rows)
         self._used = rows
 
-    def _place(self, chunks: Iterable[tuple[int, bytes | bytearray]]) -> None:
-        slots = self._slots
+    def _place(self, slots: array[int], after: int, last: int) -> None:
+        """Enter rows into slots, and use these: if it comes to that, for else there are none, and `put` sees it."""
+        self._slots = array("I")
         mask = len(slots) - 1
-        for first, records in chunks:
+        for first, records in self._chunks(after, last):
             for number, (hashed,) in enumerate(_hashes(records), first):
                 at = hashed & mask
                 while slots[at]:
                     at = at + 1 & mask
                 slots[at] = hashed >> 32 & ~mask | number
+        self._slots = slots
 
 
 class Memory(Store):
@@ -158,8 +160,8 @@ class Memory(Store):
     def _append(self, record: bytes) -> None:
         self._records += record
 
-    def _chunks(self, after: int) -> Iterable[tuple[int, bytes | bytearray]]:
-        return ((after + 1, self._records[after * SIZE :] if after else self._records),)
+    def _chunks(self, after: int, last: int) -> Iterable[tuple[int, bytes | bytearray]]:
+        return ((1, self._records),)  # all of them, as nobody else adds any
 
     def _cut(self, mark: int) -> None:
         del self._records[mark * SIZE :]

@@ -1,7 +1,8 @@
 """Rows of a dedup index in SQLite: in tables of an open database, or in a file of their own.
 
 Rows are only ever appended, some to a block, so that what is written is in one place. The last block is
-written again as it fills.
+written again as it fills. Each begins with a hash of the one before, so the last tells of all: while it is
+what it was, nobody has added or taken back anything.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     import sqlite3
 
 _PAGE = 1024  # octets: a commit writes whole pages
-_BLOCK = 17  # rows: 952 octets, the most that a page holds
+_BLOCK = 17  # rows: 960 octets with the hash, the most that a page holds
+_HASH = 8
 _HELD = 240 * _BLOCK  # rows that wait for SQLite
 _PART = 1 << 20  # octets of saved slots a row
 _UNKNOWN = (-1, b"")  # no block
@@ -45,6 +48,7 @@ class Tables(Store):
         self._execute = self._cursor.execute
         self._tail = bytearray()  # the rows from block `_start` on
         self._start = 0
+        self._chain = bytes(_HASH)  # of the block before
         self._waiting = False  # whether the tail holds rows that the table does not
         self._last: tuple[int, bytes] | None = None  # the table's last block, as far as we know
         self._read: tuple[int, bytes] = _UNKNOWN  # the block that was read last
@@ -114,7 +118,9 @@ class Tables(Store):
             return unpack(self._tail, (number - 1 - self._start * _BLOCK) * SIZE)
         if block != self._read[0]:
             self._read = (block, self._records(block))
-        return unpack(self._read[1], place * SIZE)
+        at = _HASH + place * SIZE
+        # Another may have taken it back, which is noticed later.
+        return unpack(self._read[1], at) if len(self._read[1]) >= at + SIZE else None
 
     def _records(self, block: int) -> bytes:
         found = self._execute("SELECT records FROM dedup WHERE block = ?", (block,)).fetchone()
@@ -130,33 +136,40 @@ class Tables(Store):
         if not self._waiting:
             return
         size = _BLOCK * SIZE
-        tail = self._tail
-        blocks = [(self._start + at // size, bytes(tail[at : at + size])) for at in range(0, len(tail), size)]
+        blocks = []
+        start, chain = self._start, self._chain
+        for at in range(0, len(self._tail), size):
+            blocks.append((start, chain + self._tail[at : at + size]))
+            if at + size <= len(self._tail):
+                start, chain = start + 1, _hash(blocks[-1][1])
         if len(blocks) > 1:
             self._cursor.executemany("REPLACE INTO dedup VALUES (?, ?)", blocks)
         else:
             self._execute("REPLACE INTO dedup VALUES (?, ?)", blocks[0])
-        self._last = blocks[-1]
         self._waiting = False
-        self._start += len(tail) // size
-        del tail[: len(tail) // size * size]
+        self._last = blocks[-1]
+        del self._tail[: (start - self._start) * size]
+        self._start, self._chain = start, chain
 
-    def _chunks(self, after: int) -> Iterable[tuple[int, bytes | bytearray]]:
+    def _chunks(self, after: int, last: int) -> Iterable[tuple[int, bytes | bytearray]]:
         self._flush()
-        sql = "SELECT block, records FROM dedup WHERE block >= ? ORDER BY block"
-        for block, records in self._execute(sql, (after // _BLOCK,)):
+        sql = "SELECT block, records FROM dedup WHERE block BETWEEN ? AND ? ORDER BY block"
+        for block, records in self._execute(sql, (after // _BLOCK, (last - 1) // _BLOCK)):
             skip = max(0, after - block * _BLOCK)
-            yield block * _BLOCK + skip + 1, records[skip * SIZE :]
+            end = min(_BLOCK, last - block * _BLOCK)
+            yield block * _BLOCK + skip + 1, records[_HASH + skip * SIZE : _HASH + end * SIZE]
 
     def _cut(self, mark: int) -> None:
         self._waiting, self._last = False, _UNKNOWN
         # An error may have made SQLite roll back all by itself.
         if self._connection.in_transaction:
             block, rows = divmod(mark, _BLOCK)
-            kept = self._records(block)[: rows * SIZE]
+            kept = self._records(block)[: _HASH + rows * SIZE]
             self._execute("DELETE FROM dedup WHERE block >= ?", (block,))
+            if self._saved > mark:
+                self._saved = 0
             self._execute("DELETE FROM dedup_slots WHERE rows > ?", (mark,))
-            if kept:
+            if rows:
                 self._execute("INSERT INTO dedup VALUES (?, ?)", (block, kept))
         self._settle(mark)
 
@@ -164,28 +177,33 @@ class Tables(Store):
         """Take the end of the table, which holds this many rows, for the end of all rows."""
         self._last, self._read = _UNKNOWN, _UNKNOWN
         self._start, rest = divmod(rows, _BLOCK)
-        self._tail = bytearray(self._records(self._start)[: rest * SIZE])
+        self._tail.clear()
+        self._chain = bytes(_HASH)
         if not rows:
             self._last = None
-        elif not rest:
-            self._last = (self._start - 1, self._records(self._start - 1))
-        elif len(self._tail) == rest * SIZE:
-            self._last = (self._start, bytes(self._tail))
+        elif rest:
+            records = self._records(self._start)[: _HASH + rest * SIZE]
+            self._chain, self._tail = records[:_HASH], bytearray(records[_HASH:])
+            self._last = (self._start, records) if len(self._tail) == rest * SIZE else _UNKNOWN
+        else:
+            records = self._records(self._start - 1)
+            self._chain = _hash(records)
+            self._last = (self._start - 1, records)
 
     def _catch_up(self) -> None:
         """Take in what others have written; forget what was rolled back."""
         last = self._execute("SELECT block, records FROM dedup ORDER BY block DESC LIMIT 1").fetchone()
         if last == self._last:
             return
-        rows = last[0] * _BLOCK + len(last[1]) // SIZE if last else 0
+        rows = last[0] * _BLOCK + (len(last[1]) - _HASH) // SIZE if last else 0
         known = self._last
-        # Either what was there still stands, or all of it may be other rows.
+        # Either all that was there still stands, or who knows what.
         if known is None or known is _UNKNOWN or not self._records(known[0]).startswith(known[1]):
             self._count = 0
             self._restore(rows)
         used = self._used + rows - self._count
         if self._count and used * 3 < len(self._slots) * 2:
-            self._place(self._chunks(self._count))
+            self._place(self._slots, self._count, rows)
             self._used = used
         else:
             self._rebuild(rows)
@@ -213,6 +231,10 @@ class Tables(Store):
         if "full" in text:
             return DestinationError(errno.ENOSPC, f"{self._name}: no space is left for it")
         return DestinationError(f"{self._name} cannot be used: {text}")
+
+
+def _hash(block: bytes) -> bytes:
+    return blake2b(block, digest_size=_HASH).digest()
 
 
 _MAGIC = b"SQLite format 3\0"
@@ -291,7 +313,7 @@ class File(Tables):
         if not self._waiting:
             return self._unchanged()
         block, known = self._last or _UNKNOWN
-        records = bytes(self._tail)
+        records = self._chain + self._tail
         try:
             # As long as the last block is not full, it changes with whatever is added.
             sql = "UPDATE dedup SET records = ? WHERE block = ? AND records = ?"
@@ -303,8 +325,8 @@ class File(Tables):
             raise self._refusal(error) from error
         self._waiting = False
         self._last = (block, records)
-        if len(records) == _BLOCK * SIZE:
-            self._start += 1
+        if len(self._tail) == _BLOCK * SIZE:
+            self._start, self._chain = self._start + 1, _hash(records)
             self._tail.clear()
         return True
 
@@ -317,7 +339,7 @@ class File(Tables):
 
     def _disown(self) -> None:
         """Forget the row of a guess."""
-        known = self._last[1] if self._last else b""
+        known = self._last[1][_HASH:] if self._last else b""
         self._waiting = False
         self._tail = bytearray(known)
         self._count = self._start * _BLOCK + len(known) // SIZE

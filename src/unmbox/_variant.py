@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
+from unmbox.events import End, Event, Head, Rejected
+
 VARIANTS = ("auto", "mboxrd", "mboxo", "mboxcl", "mboxcl2")
 
 SWAP_CR_LF = bytes.maketrans(b"\r\n", b"\n\r")
 """A table for `bytes.translate` that makes a CR-only source an LF one and back again, losing nothing."""
 
+NO_LENGTH, BAD_LENGTH = -1, -2
+
+_CONTENT_LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _QUOTED = re.compile(rb"\n(>{1,998})From ")
 _DEPTH = re.compile(rb"(?:> ?)*")
 _LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*(\d{1,8})[ \t]*\r?\n", re.IGNORECASE)
@@ -73,3 +78,24 @@ def _holds_unquoted_bodies(first: bytes) -> bool:
         if right and first.find(b"\nFrom ", body - 1, stop - 1) >= 0:
             return True
     return False
+
+
+def content_length(block: bytes) -> int:
+    """A header block's Content-Length in octets; `NO_LENGTH` without one, `BAD_LENGTH` if it is of no use."""
+    values = _CONTENT_LENGTH.findall(b"\n" + block)
+    if not values:
+        return NO_LENGTH
+    digits = values[0].strip()
+    return int(digits) if len(values) == 1 and digits.isdigit() and len(digits) < 12 else BAD_LENGTH
+
+
+def as_stored(event: Event) -> Event:
+    """Give a CR-only source's event back the octets that the source has."""
+    if isinstance(event, Head):
+        stored, line = event.data.translate(SWAP_CR_LF), event.from_line.translate(SWAP_CR_LF)
+        return event._replace(data=stored, from_line=line, newline=b"\r")
+    if isinstance(event, Rejected):
+        return event._replace(line=event.line.translate(SWAP_CR_LF))
+    if isinstance(event, End):
+        return event
+    return event._replace(data=event.data.translate(SWAP_CR_LF))

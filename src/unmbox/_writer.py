@@ -7,7 +7,6 @@ from unmbox._health import is_healthy
 from unmbox._raw8 import BODY
 from unmbox._repairs import repair
 from unmbox._signatures import DAMAGE
-from unmbox._variant import SWAP_CR_LF
 from unmbox.errors import UsageError
 from unmbox.events import Body, End, Event, Head, HeadRest
 
@@ -75,7 +74,7 @@ class EmlWriter:
             return self._release(self._held) if isinstance(event, End) and self._held is not None else b""
         if isinstance(event, Head):
             self._swapped = event.newline == b"\r"
-        data = event.data.translate(SWAP_CR_LF) if self._swapped else event.data
+        data = _with_lf(event.data) if self._swapped else event.data
         if not self._repairing:
             octets = self._convert(data)
             if not isinstance(event, Body):
@@ -151,6 +150,11 @@ class EmlWriter:
         repair = Repair(code, "", applied=False, signature_impact="")
         if repair not in self._repairs:
             self._repairs.append(repair)
+
+
+def _with_lf(octets: bytes) -> bytes:
+    """Lines end in LF, where lone CRs end a source's lines: then any line end is one."""
+    return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def to_crlf(octets: bytes) -> bytes:

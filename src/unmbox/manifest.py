@@ -40,6 +40,7 @@ from unmbox._record import (
     QUARANTINED,
     WRITTEN,
     Batch,
+    Digests,
     Quarantined,
     Row,
     SourceState,
@@ -66,6 +67,7 @@ __all__ = [
     "QUARANTINED",
     "WRITTEN",
     "Batch",
+    "Digests",
     "Manifest",
     "Quarantined",
     "Row",
@@ -145,8 +147,9 @@ class Manifest:
         execute = self.connection.execute
         check_ours(self.connection, self.path)
         execute("PRAGMA locking_mode = EXCLUSIVE")
-        # A commit is the truncation of the journal: no file is made or removed, and FULL syncs it.
-        execute("PRAGMA journal_mode = TRUNCATE")
+        # While the lock is held, a commit is the overwriting of the journal's header, which FULL syncs; the
+        # journal goes when the file is closed. A WAL would have each page written twice.
+        execute("PRAGMA journal_mode = DELETE")
         execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         execute(f"PRAGMA cache_size = -{CACHE >> 10}")
         execute("BEGIN EXCLUSIVE")

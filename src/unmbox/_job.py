@@ -1,0 +1,262 @@
+"""The work of `convert`: the sources one after the other, from octets to messages that are complete."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+
+from unmbox._batches import Batches
+from unmbox._head import MessageHead
+from unmbox._mail import SPOOL, Mail
+from unmbox._parser import Parser
+from unmbox._report import Progress, Report
+from unmbox._writer import EmlWriter
+from unmbox.events import Body, End, Event, Head, HeadRest, Rejected
+from unmbox.manifest import DUPLICATE, QUARANTINED, Digests, Manifest, Quarantined, SourceState
+from unmbox.sinks import Sink
+from unmbox.sources import Source
+
+_MANY_STRAYS = 10_000
+_TICK = 0.1
+
+
+class Job:
+    """One call of `convert`."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        manifest: Manifest | None,
+        batches: Batches,
+        new_writer: Callable[[], EmlWriter],
+        *,
+        variant: str,
+        newline: str,
+        progress: Callable[[Progress], object] | None,
+    ) -> None:
+        self._sink = sink
+        self._manifest = manifest
+        self._batches = batches
+        self._counts = batches.tally.counts
+        self._new_writer = new_writer
+        self._writer = new_writer()
+        self._variant = variant
+        self._lf = newline == "lf"
+        self._progress = progress
+        self._total: int | None = 0
+        self._passed = 0  # octets of the sources, with those that an earlier run had read
+        self._next_tick = 0.0
+
+        self._source: SourceState
+        self._name = ""
+        self._known_to = 0  # messages before this offset are rows already
+        self._to_retry: Mapping[int, Quarantined] = {}  # of these, by their offsets
+        self._mail: Mail | None = None
+        self._strays: list[Rejected] = []  # of the message under way
+        self._uncounted = 0
+
+    def run(self, sources: list[Source], digests: Mapping[str, str]) -> Report:
+        """Convert the sources, of which the files have these digests, and say what became of them."""
+        started = time.perf_counter()
+        sizes = [source.size for source in sources]
+        self._total = None if None in sizes else sum(size or 0 for size in sizes)
+        states = [self._state_of(source, digests, ordinal) for ordinal, source in enumerate(sources, 1)]
+        batches = self._batches
+        try:
+            for source, state in zip(sources, states, strict=True):
+                self._read(source, state)
+            batches.flush()
+            batches.settle()
+        except BaseException:
+            batches.stop()
+            with suppress(Exception):
+                if self._mail:  # read again by the next run
+                    self._mail.discard()
+            raise
+        finally:
+            batches.hasher.close()
+        self._tick(last=True)
+        return batches.tally.report(time.perf_counter() - started)
+
+    # -- a source ------------------------------------------------------------------------------------
+
+    def _state_of(self, source: Source, digests: Mapping[str, str], ordinal: int) -> SourceState:
+        if self._manifest is None:
+            return SourceState(ordinal, source.uri, source.size, "file" if source.is_path else "stream")
+        if not source.is_path:
+            return self._manifest.source(source.uri, size=None, mtime=None, digest=None, scheme="stream")
+        digest = digests[source.uri]
+        return self._manifest.source(source.uri, size=source.size, mtime=source.mtime, digest=digest)
+
+    def _read(self, source: Source, state: SourceState) -> None:
+        self._source, self._name = state, source.name
+        self._known_to = known_to = state.offset
+        failed = self._manifest.quarantined(state) if self._manifest and known_to else []
+        self._to_retry = {each.offset: each for each in failed}
+        if source.is_path and known_to:
+            self._counts["already"] += state.messages - len(failed)
+            for each in failed:
+                self._retry(source, each)
+        if source.is_path and state.done:
+            self._passed += state.size or 0
+            if state.size and not state.messages:
+                self._batches.tally.not_mbox.append(self._name)
+            return
+        start = known_to if source.is_path else 0
+        self._passed += start
+        octets = start
+        parser = self._parser_at(start) if start else Parser(variant=self._variant)
+        for chunk in source.chunks(start):
+            octets += len(chunk)
+            self._passed += len(chunk)
+            events = parser.feed(chunk)
+            # Before a batch can go: a run that resumes must not settle them anew, from the middle.
+            state.variant, state.newline = parser.variant, parser.newline
+            self._handle(events)
+            if self._progress:
+                self._tick()
+        events = parser.close()
+        state.variant, state.newline = parser.variant, parser.newline
+        self._handle(events)
+        self._end_source(octets)
+
+    def _parser_at(self, offset: int) -> Parser:
+        """A parser that goes on with a message of the source, as it was settled."""
+        variant, newline = self._source.variant or self._variant, self._source.newline or b"\n"
+        return Parser(variant=variant, newline=newline, offset=offset)
+
+    def _retry(self, source: Source, failed: Quarantined) -> None:
+        """Read a message of a file once more, and behind it as far as its end depends on that."""
+        for event in _events(source.chunks(failed.offset), self._parser_at(failed.offset)):
+            if isinstance(event, (Head, HeadRest, Body)):
+                self._take(event)
+            elif isinstance(event, End):
+                self._end_message(event)
+                return
+
+    def _end_source(self, octets: int) -> None:
+        state = self._source
+        if self._manifest and self._known_to and not state.digest:
+            self._manifest.match_end(state, octets)
+        self._batches.midway = True
+        self._keep_strays()
+        self._counts["bytes_in"] += octets - self._known_to
+        # Whatever holds a message has moved on beyond its junk.
+        if octets and state.offset <= state.junk:
+            self._batches.tally.not_mbox.append(self._name)
+            state.offset = state.junk
+        state.size, state.done = octets, True
+        self._batches.touch(state)
+        self._batches.midway = False
+
+    # -- its messages --------------------------------------------------------------------------------
+
+    def _handle(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, (Head, Body, HeadRest)):
+                self._take(event)
+            elif isinstance(event, End):
+                self._end_message(event)
+            elif isinstance(event, Rejected):
+                if len(self._strays) < _MANY_STRAYS:
+                    self._strays.append(event)
+                else:
+                    self._uncounted += 1
+            elif event.offset >= self._source.junk:
+                self._source.junk += len(event.data)
+                self._counts["junk"] += len(event.data)
+
+    def _take(self, event: Head | HeadRest | Body) -> None:
+        if isinstance(event, Head):
+            self._mail = Mail(MessageHead(event, self._name), self._source, lf=self._lf)
+            if event.offset in self._to_retry:
+                self._mail.proof = Digests(0)
+        mail = self._mail
+        if mail is None:
+            return
+        mail.take(event.data)
+        if mail.failure:
+            mail.add(event.data, 0, self._batches.hasher)
+        else:
+            try:
+                octets = self._writer.send(event)
+            except Exception as error:
+                self._fail(mail, error)
+            else:
+                if octets:
+                    mail.add(octets, self._writer.block_size, self._batches.hasher)
+        if mail.size > SPOOL:
+            mail.spool(self._sink)
+
+    def _fail(self, mail: Mail, error: Exception) -> None:
+        """What should not happen: the message goes to quarantine as it is, and the run goes on."""
+        mail.fail(error, self._batches.hasher)
+        self._writer = self._new_writer()
+        logging.getLogger("unmbox").warning(
+            "quarantined the message at octet %d of %s: %s", mail.head.offset, self._name, mail.failure
+        )
+
+    def _end_message(self, end: End) -> None:
+        mail = self._mail
+        if mail is None:
+            return
+        self._batches.midway = True
+        if not mail.failure:
+            try:
+                if octets := self._writer.send(end):
+                    mail.add(octets, self._writer.block_size, self._batches.hasher)
+                mail.repairs = self._writer.repairs
+                mail.tell()
+            except Exception as error:
+                self._fail(mail, error)
+        mail.length = end.length
+        if end.offset < self._known_to:
+            self._match(mail)
+        else:
+            self._source.offset = end.offset + end.length
+            self._keep_strays()
+            self._batches.add(mail)
+        self._mail = None
+        self._batches.midway = False
+
+    def _match(self, mail: Mail) -> None:
+        """The message has a row already: it is to be tried again, or a stream is read again."""
+        self._strays.clear()
+        self._uncounted = 0
+        self._batches.hasher.wait()
+        mail.add_up()
+        offset = mail.head.offset
+        failed = self._to_retry.get(offset)
+        if self._manifest and not mail.source.digest:
+            sums = mail.proof.result() if mail.proof else map(bytes.hex, mail.sums)
+            self._manifest.match_row(mail.source, offset, *sums)
+        if failed is None:
+            self._counts["already"] += 1
+        else:
+            self._counts["bytes_in"] += mail.length
+            if mail.failure:
+                self._batches.tally.add(QUARANTINED)
+            else:
+                self._batches.amend(mail, failed)
+        mail.discard()
+
+    def _keep_strays(self) -> None:
+        """Put the From_ lines that were not taken into the batch, with the message that they stand in."""
+        self._batches.add_strays(self._source, self._strays, self._uncounted)
+        self._strays.clear()
+        self._uncounted = 0
+
+    def _tick(self, *, last: bool = False) -> None:
+        now = time.monotonic()
+        if self._progress and (last or now >= self._next_tick):
+            self._next_tick = now + _TICK
+            done = self._counts["messages"] + self._batches.gathered
+            self._progress(Progress(self._passed, self._total, done, self._name, self._counts[DUPLICATE]))
+
+
+def _events(chunks: Iterator[bytes], parser: Parser) -> Iterator[Event]:
+    for chunk in chunks:
+        yield from parser.feed(chunk)
+    yield from parser.close()

@@ -1,0 +1,88 @@
+"""The octets under the parser's eyes: what was fed and not yet dropped, and where the parser stands in it."""
+
+from __future__ import annotations
+
+from unmbox._scan import blank_line_before
+from unmbox.errors import UsageError
+from unmbox.events import Body, Event, HeadRest, Junk
+
+LOOK_BEHIND = 1 << 12
+"""Octets before a From_ line that may tell it to be inside a MIME part."""
+MAX_LINE = 1000
+"""Octets of a From_ line that are kept in an event."""
+
+
+class Window:
+    """A stretch of the source. `base` is the source's offset of its first octet.
+
+    Two indices move forward only: `_out` is the first octet not yet handed on, `_scan` where the search goes
+    on. What is behind both is dropped, but for the last `LOOK_BEHIND` octets, which are kept beside it.
+    """
+
+    def __init__(self, base: int) -> None:
+        self._pending: list[bytes] = []
+        self._pending_size = 0
+        self._needed = 0
+        self._events: list[Event] = []
+        self._data = b""
+        self._base = base
+        self._behind = b""
+        self._out = 0
+        self._scan = 0
+        self._checked = 0  # up to this index a header block was looked at
+
+    def _add(self, data: bytes) -> bool:
+        """Take the next octets, and say whether there are enough to go on.
+
+        What could not be used waits until as much again has come: feeding single octets stays linear.
+        """
+        self._pending.append(data)
+        self._pending_size += len(data)
+        return self._pending_size > self._needed
+
+    def _join(self) -> None:
+        if self._data:
+            self._pending.insert(0, self._data)
+        # A chunk that nothing waits for stays the object that was fed: no octet of it is copied.
+        self._data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
+        self._pending = []
+        self._pending_size = 0
+
+    def _trim(self) -> None:
+        cut = min(self._out, self._scan)
+        if cut >= LOOK_BEHIND:
+            self._behind = self._data[cut - LOOK_BEHIND : cut]
+        else:
+            self._behind = (self._behind + self._data[:cut])[-LOOK_BEHIND:]
+        self._data = self._data[cut:]
+        self._base += cut
+        self._out -= cut
+        self._scan -= cut
+        self._checked -= cut
+        self._needed = len(self._data)
+
+    def _before(self, at: int, size: int = LOOK_BEHIND) -> bytes:
+        """The octets before index `at`, at most `size` of them, wherever the chunks were cut."""
+        if at >= size:
+            return self._data[at - size : at]
+        return (self._behind + self._data[:at])[-size:]
+
+    def _line(self, at: int, line_end: int) -> bytes:
+        return self._data[at : min(line_end, at + MAX_LINE)].removesuffix(b"\r")
+
+    def _emit(self, kind: type[Junk | HeadRest | Body], end: int) -> None:
+        """Hand on the octets up to `end`."""
+        if end > self._out:
+            self._events.append(kind(self._base + self._out, self._data[self._out : end]))
+            self._out = end
+
+    def _blank_before(self, at: int) -> bool:
+        before = self._before(at, 3)
+        return blank_line_before(self._before(at) if before[-2:-1] in b" \t\r" else before)
+
+
+def as_bytes(data: object) -> bytes:
+    """A copy of a buffer, whose owner may reuse it while its octets wait here."""
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise UsageError(f"feed() takes bytes, not {type(data).__name__}")
