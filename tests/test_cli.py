@@ -874,18 +874,24 @@ def test_help_names_every_field_of_a_layout() -> None:
     assert set(re.findall(r"\{(\w+)\}", str(told.value))) - {"nothing"} <= fields
 
 
-def test_help_is_quick(tmp_path: Path) -> None:
-    """Under 250 ms of the processor's time: what the clock says depends on who else is at work."""
-    # Compiled once, as an installed package is.
-    env = {**UNMEASURED, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+def processor_seconds(command: list[str], env: dict[str, str]) -> float:
+    """The least of five runs, of the processor's time: the clock's depends on who else is at work."""
 
-    def seconds() -> float:
+    def once() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert unmbox_("--help", env=env).status == 0
+        subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert min(seconds() for _ in range(5)) < 0.25
+    return min(once() for _ in range(5))
+
+
+def test_help_is_quick(tmp_path: Path) -> None:
+    # Compiled once, as an installed package is.
+    env = {**UNMEASURED, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    # 250 ms where an interpreter starts in 20 ms. On a slower machine, or a busy one, both take longer.
+    start = processor_seconds([PYTHON, "-c", ""], env)
+    assert processor_seconds([PYTHON, "-m", "unmbox", "--help"], env) < max(0.25, 12 * start)
 
 
 def test_help_does_not_load_what_draws_the_bar() -> None:

@@ -27,19 +27,21 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_fromline _mime _scan",
         "_variant",
         "_headers",
-        "_charset _decode labels _dates _made _fields _health _signatures _raw8 _encode _block _repairs",
+        (
+            "_charset _decode labels _dates _made "
+            "_fields _health _signatures _raw8 _encode _block _repairs _report"
+        ),
         "naming",
-        "_report",
     ),
     (
         "_head",
-        "_parser",
+        "_window _parser",
         "_writer",
         "sources",
         "sinks",
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),
-    ("_mail _copies _batches _convert", "_inspect", "_messages", "_verify"),
+    ("_mail _copies _batches _job _convert", "_inspect", "_messages", "_verify"),
     ("__init__ _terminal cli __main__", "aio"),
 )
 # What `import unmbox` must not load: the extras, and what only some calls need of the standard library.

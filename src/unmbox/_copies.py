@@ -51,21 +51,25 @@ class Copies:
             mail.entry(self._ours + number) for number, mail in enumerate(mails, first) if not mail.failure
         ]
         verdicts = iter(self._index.add_many(entries))
-        return [NEW if mail.failure else self._ruled(next(verdicts), mail, mails, first) for mail in mails]
+        return [
+            NEW if mail.failure else self._ruled(next(verdicts), mails, number, first)
+            for number, mail in enumerate(mails)
+        ]
 
-    def _ruled(self, verdict: Verdict, mail: Mail, mails: Sequence[Mail], first: int) -> Verdict:
+    def _ruled(self, verdict: Verdict, mails: Sequence[Mail], number: int, first: int) -> Verdict:
         if verdict.of is None or not self.shared:
             return verdict
         if not self._ours or verdict.of & ~_ROW != self._ours:
             return Verdict(verdict.kind)
         row = verdict.of & _ROW
-        return Verdict(verdict.kind, row) if self._stands(row, mail, mails, first) else NEW
+        # Of its batch only those before it are kept already: itself it may have been in another run.
+        before = mails[row - first : number] if row >= first else ()
+        return Verdict(verdict.kind, row) if self._stands(row, mails[number], before) else NEW
 
-    def _stands(self, row: int, mail: Mail, mails: Sequence[Mail], first: int) -> bool:
-        """Whether that row of ours is the mail that the index takes it for."""
-        if first <= row < first + len(mails):
-            other = mails[row - first]
-            found = (row, other.told["message_id"], other.key)
+    def _stands(self, row: int, mail: Mail, before: Sequence[Mail]) -> bool:
+        """Whether that row of ours, the first of those `before` or in the manifest, is the same mail."""
+        if before:
+            found = (row, before[0].told["message_id"], before[0].key)
         else:
             found = next(self._kept("id = ?", row), (row, None, b""))
         name = _name(mail.told["message_id"])

@@ -17,7 +17,7 @@ MAX_NAME: Final = MAX_LINE - 1
 
 # RFC 5322 §2.2.3: a line that begins with white space continues the field before it.
 _BETWEEN_FIELDS = re.compile(rb"\n(?![ \t])")
-# RFC 5322 §2.2, and the white space that §4.5.8 allowed before the colon.
+# RFC 5322 §2.2, and the white space that §4.5 allowed before the colon.
 _NAME = re.compile(rb"([!-9;-~]{1,%d})[ \t]*:" % MAX_NAME).match
 _WHITE_SPACE = re.compile(rb"[ \t]+")
 

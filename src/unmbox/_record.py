@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -310,9 +311,32 @@ def _text(text: str | None) -> str | None:
     return text if text is None or text.isascii() else _surrogates.sub("\ufffd", text)
 
 
+_seven = struct.Struct("<7q").pack
+
+
 def checksum(values: tuple[Any, ...]) -> int:
-    """The CRC-32 of a row of `message` but for its last column, which is this."""
-    a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r, s, t, u, v = values
-    # Quicker than a "%s" format, and unlike `marshal` the same in every Python.
-    text = f"{a} {b} {c} {d} {e!r} {f} {g} {h} {i} {j} {k} {m} {n} {o} {p} {q} {r} {s} {t} {u} {v!r}"
-    return crc32(text.encode("utf-8", "replace"))
+    """The CRC-32 of a row of `message` but for its last column, which is this; -1 for what is no such row.
+
+    NULL counts as 0 or as empty.
+    """
+    number, source_id, offset, length, line, message_id, head, body, outcome, path, of, *_ = values
+    date, sender, recipients, subject, labels, thread, state, head_size, body_size, key = values[11:]
+    # Quicker than formatting the lot, and unlike `marshal` the same in every Python.
+    try:
+        numbers = _seven(number, source_id, offset, length, of or 0, head_size or 0, body_size or 0)
+        line = line if isinstance(line, str) else line.hex()
+        known = (
+            line,
+            message_id or "",
+            head or "",
+            body or "",
+            outcome,
+            path or "",
+            labels,
+            thread or "",
+            state,
+        )
+        told = (date or "", sender or "", recipients or "", subject or "")
+        return crc32("\n".join(known + told).encode(), crc32(key or b"", crc32(numbers)))
+    except (AttributeError, TypeError, struct.error):
+        return -1

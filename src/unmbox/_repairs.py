@@ -80,7 +80,7 @@ _UNSIGNED: Final = "None: no signature covers what is no field."
 
 @_rule(
     "exporter-damage",
-    "RFC 3629; none allows it",
+    "Unicode §3.9",
     "None: listed only. A signature that covers the field is lost already.",
 )
 def _exporter_damage(block: Block) -> None:
@@ -105,7 +105,7 @@ def _missing_end(block: Block) -> None:
     block.decide("missing-end", b"")
 
 
-@_rule("nul", "RFC 5322 §4: NUL is not generated", _CHANGES)
+@_rule("nul", "RFC 5322 §4.1", _CHANGES)
 def _nul(block: Block) -> None:
     """NUL octets are taken out."""
     _without(block, "nul", b"\0", b"")
@@ -136,7 +136,7 @@ def _without(block: Block, code: str, octet: bytes, instead: bytes) -> None:
     block.fields = kept
 
 
-@_rule("stray-from-line", "RFC 4155 §2; RFC 5322 §2.2", _UNSIGNED)
+@_rule("stray-from-line", "RFC 5322 §2.2; RFC 4155", _UNSIGNED)
 def _stray_from_line(block: Block) -> None:
     """A `From ` or `>From ` line among the fields becomes an X-Unmbox-Line field."""
     for field in block.fields:
@@ -160,7 +160,7 @@ def _no_field(block: Block) -> None:
             block.rewrite("no-field", field, LINE + b": " + field.raw.strip(b" \t\n"))
 
 
-@_rule("space-before-colon", "RFC 5322 §4.5.8", _UNFOLDS)
+@_rule("space-before-colon", "RFC 5322 §4.5", _UNFOLDS)
 def _space_before_colon(block: Block) -> None:
     """White space between a name and its colon is taken out."""
     for field in block.fields:
@@ -170,7 +170,7 @@ def _space_before_colon(block: Block) -> None:
 
 @_rule(
     "bookkeeping",
-    "none: written by mailboxes, about themselves",
+    "none: mailboxes write them about themselves",
     "Never taken out where a signature covers it.",
 )
 def _bookkeeping(block: Block) -> None:
@@ -271,7 +271,10 @@ def _8bit_structured(block: Block) -> None:
 
 @_rule("8bit-text", "RFC 2047 §5 (1)", _CHANGES)
 def _8bit_text(block: Block) -> None:
-    """Raw 8-bit text in unstructured fields (Subject, and all that are not known) becomes encoded-words."""
+    """Raw 8-bit text in unstructured fields (Subject, and all that are not known) becomes encoded-words.
+
+    So does raw ISO-2022-JP, which is 7-bit and unreadable all the same, here and in names and parameters.
+    """
     for field in _raw(block, None):
         _refold(block, "8bit-text", field, _encode.encode_text(block.text(field)))
 

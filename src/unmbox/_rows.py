@@ -135,8 +135,8 @@ class Store(ABC):
         self._used = rows
 
     def _place(self, slots: array[int], after: int, last: int) -> None:
-        """Enter rows into slots, and use these: if it comes to that, for else there are none, and `put` sees it."""
-        self._slots = array("I")
+        """Enter rows into slots, and then use these."""
+        self._slots = array("I")  # what an error leaves: none are in use, which `put` sees
         mask = len(slots) - 1
         for first, records in self._chunks(after, last):
             for number, (hashed,) in enumerate(_hashes(records), first):

@@ -53,6 +53,7 @@ class EmlWriter:
         # A block that waits: for more of itself, or for the body to tell a charset.
         self._held: Block | None = None
         self._head = b""
+        self._too_long = False
         self._body: list[bytes] = []
         self._size = 0
         self._edge = b""  # the last octets of the body so far, where damage may begin
@@ -86,18 +87,19 @@ class EmlWriter:
             # The block goes on beyond what is looked at: only its line ends are made right.
             self._held = None
             self._note(HEAD_TOO_LONG)
-            octets = self._convert(self._head) + self._convert(data)
-            self.block_size = len(octets)
-            return octets
-        octets = self._take(data)
-        if isinstance(event, HeadRest):
+            self._too_long = True
+            data = self._head + data
+        if isinstance(event, HeadRest) and self._too_long:
+            octets = self._convert(data)
             self.block_size += len(octets)
-        return octets
+            return octets
+        return self._take(data)
 
     def _begin(self, data: bytes, from_line: bytes) -> bytes:
         """Answer a `Head` in repair mode, with nothing where the block must wait."""
         self._repairs = []
         self._edge = b""
+        self._too_long = False
         lf = data.replace(b"\r", b"") if b"\r" in data else data
         if is_healthy(lf):
             crlf = lf.replace(b"\n", b"\r\n")
@@ -137,8 +139,9 @@ class EmlWriter:
         """List what is wrong with a piece of body, once a message: it is not ours to change."""
         if 0 in data:
             self._note(BODY_NUL)
-        # Line ends that were as they should be came back as the same object.
-        if octets is not data and b"\r" in data and b"\r" in data.replace(b"\r\n", b"\n"):
+        if self._crlf and octets is data and b"\n" in data:
+            pass  # CRLF throughout: it came back as the same object
+        elif b"\r" in data and b"\r" in (data.replace(b"\r\n", b"\n") if self._crlf else octets):
             self._note(BODY_BARE_CR)
         edge = self._edge + data[:2] if self._edge else b""
         if (0xEF in data and DAMAGE in data) or DAMAGE in edge:
