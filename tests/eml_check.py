@@ -22,7 +22,8 @@ class Eml(NamedTuple):
     @property
     def header(self) -> bytes:
         """The header block without the empty line, LF line ends."""
-        return self.octets.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+        end = b"\r\n\r\n" if b"\r\n" in self.octets else b"\n\n"
+        return self.octets.partition(end)[0].replace(b"\r\n", b"\n")
 
     @property
     def fields(self) -> list[bytes]:

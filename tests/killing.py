@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -144,16 +142,16 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["unmbox._convert", "unmbox._rows_sqlite", "unittest.mock", "sqlite3"])
 
 
-def in_another_process(order: Order, dice: random.Random | None = None, within: float = 0.0) -> int:
-    """Convert there and return the exit status: with `dice`, SIGKILL comes after up to `within` seconds."""
+def in_another_process(order: Order, killed_after: float | None = None) -> int:
+    """Convert there and return the exit status; SIGKILL comes so many seconds after the beginning, if any."""
     here, there = _context.Pipe(duplex=False)
     process = _context.Process(target=_child, args=(order, there), daemon=True)
     process.start()
     there.close()
     with here:
         here.recv()
-    if dice:
-        time.sleep(dice.uniform(0, within))
+    if killed_after is not None:
+        process.join(killed_after)
         process.kill()
     process.join(60)
     assert process.exitcode is not None, "it never came to its end"

@@ -446,9 +446,9 @@ def walk(steps: Any, policy: str, opened: Callable[[], DedupIndex], *, reopens: 
             found = [index.add(name, body, content=content, where=n) for name, body, content, n in batch]
             assert found == expected
         elif what == "other" and reopens:
-            assert other.add_many(batch[:-1]) == expected[:-1]
-            name, body, content, number = batch[-1]
-            assert other.add(name, body, content=content, where=number) == expected[-1]
+            name, body, content, number = batch[0]
+            assert other.add(name, body, content=content, where=number) == expected[0]
+            assert other.add_many(batch[1:]) == expected[1:]
         elif what == "undo":
             with contextlib.suppress(BrokenOffError), index.transaction():
                 assert index.add_many(batch) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from unmbox._fromline import LOOK_AHEAD
 
@@ -16,11 +17,13 @@ FIRST_OF_PART = "first-line-of-mime-part"
 IN_ATTACHED = "inside-attached-mailbox"
 INCLUDED = "after-included-message-marker"
 
-_DECLARED = re.compile(rb"oundary[ \t]*=[ \t]*(?:\"([^\"\r\n]{1,200})\"|([^\s;\"]{1,200}))")
+# Searched for in lower case; the values are then taken from the octets as they are.
+_DECLARED = re.compile(rb"boundary[ \t]*=[ \t]*(?:\"([^\"\r\n]{1,200})\"|([^\s;\"]{1,200}))").finditer
+_MAX_DECLARED = 100
 _MAY_BE_PART = re.compile(rb"--|[ \t]|[!-9;-~]+[ \t]*:").match
 _PART = re.compile(rb"\n?--([^\r\n]{1,200}?)[ \t]*\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
-_PART_HEADER = re.compile(rb"[ \t]*\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
-_MAX_BOUNDARY = len(b"\n--") + 200
+_PART_HEADER = re.compile(rb"\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
+_MAX_BOUNDARY = 300  # octets of a line that closes a part, white space behind it included
 _MESSAGE = re.compile(rb"(?:^|\n)Content-Type[ \t]*:\s*\"?message/(?:rfc822|global|news)", re.IGNORECASE)
 _INCLUDED = re.compile(rb"-+ ?Begin (?:Included|Forwarded) Message ?-+[ \t]*", re.IGNORECASE)
 
@@ -32,7 +35,7 @@ def may_open_part(data: bytes, line: int) -> bool:
 
 def follows_marker(before: bytes) -> bool:
     """Whether the last line that is not empty says that a message is included here."""
-    lines = before[-200:].rstrip(b"\r\n")
+    lines = before[-200:].rstrip()
     return lines.endswith(b"-") and _INCLUDED.fullmatch(lines, lines.rfind(b"\n") + 1) is not None
 
 
@@ -53,7 +56,11 @@ class OpenMessage:
         `before` are the octets of the message before it, `offset` is its place in the source. None where
         more octets decide.
         """
-        start = before.rfind(b"\n--", 0, len(before.rstrip(b"\r\n")))
+        lines = before.rstrip(b"\r\n")
+        last = lines[lines.rfind(b"\n") + 1 :]
+        if last[2:-2] in self._declared and last[2:] not in self._declared and last.endswith(b"--"):
+            return ""  # the outermost multipart has ended, as most do just before the next message
+        start = before.rfind(b"\n--", 0, len(lines))
         part = _PART.fullmatch(before, start) if start >= 0 else None
         if part is None:
             return IN_ATTACHED if self._declared and self._attaches(before, offset) else ""
@@ -93,8 +100,8 @@ class OpenMessage:
 
     def _attaches(self, before: bytes, offset: int) -> bool:
         """Whether the last part that began in these octets is an attached message: the rest is its text."""
-        ends = [opened.end() for opened in self._boundary_lines(self._declared).finditer(before)]
-        part = _PART_HEADER.match(before, ends[-1]) if ends else None
+        ends = [opened.end() for opened in _boundary_lines(self._declared).finditer(before)]
+        part = _PART_HEADER.match(before, ends[-1] - 1) if ends else None
         if part is None or not self._holds_message(part[1]):
             return False
         self._attach(b"", offset)
@@ -102,12 +109,8 @@ class OpenMessage:
 
     def _attach(self, boundary: bytes, offset: int) -> None:
         """From here on the message's text is a mailbox, up to a boundary of this part or of one around it."""
-        self._closing = self._boundary_lines(self._declared | ({boundary} if boundary else set()))
+        self._closing = _boundary_lines(self._declared | {boundary} - {b""})
         self._begun = self._seen = offset
-
-    @staticmethod
-    def _boundary_lines(boundaries: frozenset[bytes]) -> re.Pattern[bytes]:
-        return re.compile(rb"\n--(?:" + b"|".join(map(re.escape, sorted(boundaries))) + rb")")
 
     def holds(self, behind: bytes, data: bytes, at: int, base: int) -> bool:
         """Whether ``data[at]`` is inside an attached mailbox that no boundary has closed yet.
@@ -128,6 +131,11 @@ class OpenMessage:
 
 
 def _boundaries(octets: bytes) -> frozenset[bytes]:
-    if b"OUNDARY" in octets:
-        octets = octets.replace(b"OUNDARY", b"oundary")
-    return frozenset(quoted or bare for quoted, bare in _DECLARED.findall(octets))
+    """The boundaries that these octets declare."""
+    spans = (match.span(match.lastindex or 0) for match in _DECLARED(octets.lower()))
+    return frozenset(octets[slice(*span)] for span in islice(spans, _MAX_DECLARED))
+
+
+def _boundary_lines(boundaries: frozenset[bytes]) -> re.Pattern[bytes]:
+    """What finds a line that is one of these boundaries, closing or not. Compiling it takes 0.1 ms."""
+    return re.compile(rb"\n--(?:" + b"|".join(map(re.escape, boundaries)) + rb")(?:--)?[ \t]*\r?\n")

@@ -13,7 +13,7 @@ SWAP_CR_LF = bytes.maketrans(b"\r\n", b"\n\r")
 
 NO_LENGTH, BAD_LENGTH = -1, -2
 
-_CONTENT_LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_CONTENT_LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 _QUOTED = re.compile(rb"\n(>{1,998})From ")
 _DEPTH = re.compile(rb"(?:> ?)*")
 _LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*(\d{1,8})[ \t]*\r?\n", re.IGNORECASE)
