@@ -603,7 +603,7 @@ def overwritten(path: Path) -> None:
         (edit("DELETE FROM meta"), "damaged"),
         (edit("DROP TABLE meta"), "damaged"),
     ],
-    ids=str,
+    ids="text database application short overwritten newer older nonsense unversioned tableless".split(),
 )
 def test_what_cannot_be_used_is_left_as_it_is(
     tmp_path: Path, make: Callable[[Path], None], said: str

@@ -42,7 +42,7 @@ SECOND = [
     mail(2, "A longer text.\n" * 300, "X-Gmail-Labels: Sent"),
     mail(4, "ok\n", id=None, date=None),
     mail(5, "A longer text.\n" * 500),
-    mail(4, "ok\n", id=None, date=None),
+    mail(3, "From here on it is text.\n", id=None),
 ]
 
 
@@ -275,9 +275,9 @@ def test_the_settled_variant_outlives_a_kill(tmp_path: Path) -> None:
     unmbox.convert(source, tmp_path / "whole")
     whole = left(tmp_path / "whole")
     assert whole.rows["source"][0][4] == "mboxrd"
-    for last in range(1, 60, 3):
+    for last in range(100, 150, 7):
         order = Order([source], tmp_path / f"eml{last}", batch=2)
-        assert dead(Fault(100 + last), order)
+        assert dead(Fault(last), order)
         assert_same_in_the_end(order, whole)
 
 
@@ -398,7 +398,7 @@ def test_next_months_export_adds_only_what_is_new(tmp_path: Path, eml: Path, sou
     unmbox.convert(sources, eml)
     before = left(eml)
     april = tmp_path / "april.mbox"
-    april.write_bytes(mailbox([*FIRST, mail(30), *SECOND, mail(31)]))
+    april.write_bytes(mailbox(FIRST) + mailbox(SECOND) + mailbox([mail(30), mail(31)]))
     for given in ([april], [*sources, april]):
         folder = tmp_path / str(len(given))
         shutil.copytree(eml, folder)
@@ -534,8 +534,9 @@ def raw(octets: bytes, number: int) -> bytes:
 
 
 @pytest.mark.parametrize("newline", ["crlf", "lf"])
-@pytest.mark.parametrize("at", [Head, Body, End])
-@pytest.mark.parametrize("size", [1, 4000, 200_000])
+@pytest.mark.parametrize(
+    ("at", "size"), [(Head, 1), (Body, 1), (End, 1), (Head, 100_000), (Body, 100_000), (End, 100_000)]
+)
 def test_what_cannot_be_converted_is_kept_as_it_is(
     at: type[Event], size: int, newline: str, eml: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -550,7 +551,7 @@ def test_what_cannot_be_converted_is_kept_as_it_is(
     [(name, stored)] = quarantined(eml).items()
     offset = column(eml, "offset")[1]
     assert name == f"1-{offset}.eml"
-    if at is Head or size < 200_000:  # beyond, what was written already stays as it was written
+    if at is Head or size == 1:  # beyond, what was written already stays as it was written
         assert stored == raw(octets, 1)
     assert stored.count(b"\nFrom a line") >= size
     assert column(eml, "outcome")[1] == "quarantined"
@@ -635,21 +636,21 @@ def test_what_is_tried_again_ends_where_it_did(tmp_path: Path, eml: Path) -> Non
     assert column(eml, "length") == column(tmp_path / "whole", "length")
 
 
-@pytest.mark.parametrize("size", [1, 100_000])
+@pytest.mark.parametrize("size", [1, 500])
 def test_the_end_at_any_step_of_trying_again(tmp_path: Path, size: int) -> None:
     source = tmp_path / "a.mbox"
     source.write_bytes(mailbox([mail(1), mail(2, "Text.\n" * size, "X-Bad: 1"), mail(3), mail(4)]))
     unmbox.convert(source, tmp_path / "whole")
     whole = left(tmp_path / "whole")
     with Failing(b"X-Bad"), pytest.raises(Killed), faulty(Fault(60)), dying_at_once():
-        Order([source], tmp_path / "old", batch=3).do()
+        Order([source], tmp_path / "old", spool=SPOOL).do()
     with Failing(b"X-Bad"):
         unmbox.convert(source, tmp_path / "old")
     shutil.copytree(tmp_path / "old", tmp_path / "steps")
-    names = steps_of(Order([source], tmp_path / "steps"))
+    names = steps_of(Order([source], tmp_path / "steps", spool=SPOOL))
     for at_once in (True, False):
         for last in range(len(names)):
-            order = Order([source], tmp_path / f"eml{last}{at_once}")
+            order = Order([source], tmp_path / f"eml{last}{at_once}", spool=SPOOL)
             shutil.copytree(tmp_path / "old", order.destination)
             assert dead(Fault(last), order, at_once=at_once)
             order.do()

@@ -76,23 +76,9 @@ def convert(
     }
     digests = {source.uri: sample_digest(source.uri) for source in opened if source.is_path}
     with ExitStack() as stack:
-        sink: Sink
-        folder: Path | None = None
-        if isinstance(destination, (str, os.PathLike)):
-            sink = stack.enter_context(DirectorySink(destination))
-            folder = Path(sink.path)
-            manifest = manifest or folder / MANIFEST_NAME
-        else:
-            sink = destination
-        record: Manifest | None = None
-        remove = partial(_remove, folder)
-        if manifest is not None:
-            record = stack.enter_context(Manifest.open(manifest, options, durable=durable, afresh=not resume))
-            if isinstance(sink, DirectorySink):
-                sink.clear_leftovers()
-            record.undo_pending(remove)
-            if not shared and index.policy != "off":
-                index = DedupIndex(connection=record.connection, policy=index.policy)
+        sink, record, remove = _open(stack, destination, manifest, options, resume=resume, durable=durable)
+        if record is not None and not shared and index.policy != "off":
+            index = DedupIndex(connection=record.connection, policy=index.policy)
         batches = Batches(
             sink,
             record,
@@ -105,6 +91,34 @@ def convert(
         )
         job = Job(sink, record, batches, new_writer, variant=variant, newline=newline, progress=progress)
         return job.run(opened, digests)
+
+
+def _open(
+    stack: ExitStack,
+    destination: str | os.PathLike[str] | Sink,
+    manifest: str | os.PathLike[str] | None,
+    options: dict[str, str],
+    *,
+    resume: bool,
+    durable: bool,
+) -> tuple[Sink, Manifest | None, Callable[[Written], None]]:
+    """Open the destination and its manifest, and take back what a killed run left half done."""
+    sink: Sink
+    folder: Path | None = None
+    if isinstance(destination, (str, os.PathLike)):
+        sink = stack.enter_context(DirectorySink(destination))
+        folder = Path(sink.path)
+        manifest = manifest or folder / MANIFEST_NAME
+    else:
+        sink = destination
+    remove = partial(_remove, folder)
+    if manifest is None:
+        return sink, None, remove
+    record = stack.enter_context(Manifest.open(manifest, options, durable=durable, afresh=not resume))
+    if isinstance(sink, DirectorySink):
+        sink.clear_leftovers()
+    record.undo_pending(remove)
+    return sink, record, remove
 
 
 def _remove(folder: Path | None, written: Written) -> None:

@@ -215,6 +215,8 @@ class Job:
         if end.offset < self._known_to:
             self._match(mail)
         else:
+            if self._manifest and self._source.done:  # a stream that had ended before this message
+                self._manifest.match_end(self._source, end.offset + end.length)
             self._source.offset = end.offset + end.length
             self._keep_strays()
             self._batches.add(mail)

@@ -122,7 +122,7 @@ class Manifest:
 
         path = os.fspath(path)
         with our_errors(path):
-            connection = sqlite3.connect(path, timeout, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
             try:
                 manifest = cls(connection, path, options)
                 manifest._claim(durable=durable, afresh=afresh)
