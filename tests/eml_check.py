@@ -22,8 +22,7 @@ class Eml(NamedTuple):
     @property
     def header(self) -> bytes:
         """The header block without the empty line, LF line ends."""
-        end = b"\r\n\r\n" if b"\r\n" in self.octets else b"\n\n"
-        return self.octets.partition(end)[0].replace(b"\r\n", b"\n")
+        return re.split(rb"\r?\n\r?\n", self.octets, maxsplit=1)[0].replace(b"\r\n", b"\n")
 
     @property
     def fields(self) -> list[bytes]:

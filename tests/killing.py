@@ -18,6 +18,7 @@ from unittest import mock
 
 import unmbox
 from unmbox import _batches, _convert, _job, sinks
+from unmbox._mail import SPOOL
 from unmbox._rows_sqlite import File
 from unmbox.manifest import Manifest
 
@@ -96,7 +97,7 @@ def faulty(fault: Fault) -> Iterator[Fault]:
 
 
 @contextmanager
-def small(batch: int, spool: int = _job.SPOOL) -> Iterator[None]:
+def small(batch: int, spool: int = SPOOL) -> Iterator[None]:
     """Commit after so many messages, and keep no more than so much of one in memory."""
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(_batches, "BATCH_MESSAGES", batch))
@@ -108,7 +109,7 @@ def small(batch: int, spool: int = _job.SPOOL) -> Iterator[None]:
 @contextmanager
 def dying_at_once() -> Iterator[None]:
     """Nothing is put in order behind an exception, as if there were no process any more."""
-    with mock.patch.object(_batches.Batches, "stop", lambda self: None):
+    with mock.patch.object(_batches.Batches, "stop"):
         yield
 
 
@@ -119,7 +120,7 @@ class Order:
     sources: Sequence[Path]
     destination: Path
     batch: int = 3
-    spool: int = _job.SPOOL
+    spool: int = SPOOL
     options: Mapping[str, Any] = field(default_factory=dict)
     last: int = -1
 

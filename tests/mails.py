@@ -69,10 +69,8 @@ def column(destination: Path, name: str) -> list[Any]:
     return [values[_COLUMNS[name]] for values in rows]
 
 
-_COLUMNS = {
-    name: number
-    for number, name in enumerate(
-        "id source_id offset length from_line message_id head_sha256 body_sha256 outcome path duplicate_of"
-        " date sender recipients subject labels thread_id state head_size body_size key".split()
-    )
-}
+_NAMES = (
+    "id source_id offset length from_line message_id head_sha256 body_sha256 outcome path duplicate_of"
+    " date sender recipients subject labels thread_id state head_size body_size key"
+)
+_COLUMNS = {name: number for number, name in enumerate(_NAMES.split())}

@@ -1,10 +1,11 @@
-"""`convert`: every octet and every message has one fate, copies go, distinct mail stays, the report adds up."""
+"""`convert`: every octet and every message has one fate, copies go, distinct mail stays, counts add up."""
 
 from __future__ import annotations
 
 import inspect
 import io
 import json
+import operator
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -196,13 +197,10 @@ def test_every_kind_of_source_gives_the_same(write: Any, tmp_path: Path) -> None
         sources = {"path": path, "text": str(path), "file": file, "memory": io.BytesIO(MIXED)}
         sources |= {"list": pieces, "generator": (piece for piece in pieces)}
         reports = {name: unmbox.convert(source, tmp_path / name) for name, source in sources.items()}
-    assert len({report._replace(seconds=0) for report in map(_frozen, reports.values())}) == 1
+    for report in reports.values():
+        assert report._replace(seconds=0) == reports["path"]._replace(seconds=0), report
     assert all(emls(tmp_path / name) == emls(tmp_path / "path") for name in sources)
     assert {rows(tmp_path / name)["source"][0][3] for name in ("file", "memory", "list")} == {"stream"}
-
-
-def _frozen(report: Report) -> Any:
-    return report._replace(repairs=tuple(report.repairs.items()), left_out=tuple(report.left_out.items()))
 
 
 def test_several_sources_in_their_order(write: Any, eml: Path) -> None:
@@ -236,7 +234,7 @@ def test_no_source_is_bad_use(eml: Path) -> None:
 
 
 def test_a_missing_source_is_found_before_anything_is_written(write: Any, tmp_path: Path, eml: Path) -> None:
-    with pytest.raises(SourceError, match="gone.mbox does not exist") as caught:
+    with pytest.raises(SourceError, match=r"gone\.mbox does not exist") as caught:
         unmbox.convert([write("a.mbox", mailbox([mail(1)])), tmp_path / "gone.mbox"], eml)
     assert caught.value.offset is None
     assert not eml.exists()
@@ -312,9 +310,7 @@ def test_the_manifest_may_stand_elsewhere(write: Any, tmp_path: Path, eml: Path)
     ("dedup", "written", "duplicates", "collisions"),
     [("message-id+body", 3, 1, 1), ("message-id", 2, 2, 0), ("off", 4, 0, 0)],
 )
-def test_policies(
-    write: Any, eml: Path, dedup: str, written: int, duplicates: int, collisions: int
-) -> None:
+def test_policies(write: Any, eml: Path, dedup: str, written: int, duplicates: int, collisions: int) -> None:
     source = write("a.mbox", mailbox([mail(1), mail(1), mail(1, "Other.\n"), mail(2)]))
     report = unmbox.convert(source, eml, dedup=dedup)
     assert (report.written, report.duplicates, report.collisions) == (written, duplicates, collisions)
@@ -326,7 +322,7 @@ def test_a_public_mailbox_where_the_id_alone_would_lose_mail(write: Any, eml: Pa
     mails = [mail(number, f"Body {number}.\n", id=f"<{number % 128}@example.org>") for number in range(152)]
     report = unmbox.convert(write("a.mbox", mailbox(mails)), eml)
     assert (report.written, report.duplicates, report.collisions) == (152, 0, 24)
-    assert len({message_id for message_id in column(eml, "message_id")}) == 128
+    assert len(set(column(eml, "message_id"))) == 128
     assert len(emls(eml)) == 152
 
 
@@ -356,9 +352,7 @@ def test_labels_of_copies_are_merged(write: Any, eml: Path) -> None:
 
 
 @pytest.mark.parametrize("headers", ["repair", "preserve"])
-def test_without_ids_the_date_of_the_from_line_tells_two_mails(
-    write: Any, eml: Path, headers: str
-) -> None:
+def test_without_ids_the_date_of_the_from_line_tells_two_mails(write: Any, eml: Path, headers: str) -> None:
     chat = mail(1, "ok\n", id=None, date=None)
     octets = mailbox([chat]) + mailbox([chat], seconds=5) + mailbox([chat]) + mailbox([chat], seconds=5)
     report = unmbox.convert(write("a.mbox", octets), eml, headers=headers)
@@ -371,7 +365,8 @@ def test_without_ids_the_date_of_the_from_line_tells_two_mails(
 def test_an_id_that_says_nothing_tells_no_mails_apart(
     write: Any, eml: Path, headers: str, message_id: str
 ) -> None:
-    mails = [mail(number, "ok\n", id=None).replace("\n\n", f"\nMessage-ID: {message_id}\n\n") for number in (1, 2, 1)]
+    field = f"\nMessage-ID: {message_id}\n\n"
+    mails = [mail(number, "ok\n", id=None).replace("\n\n", field) for number in (1, 2, 1)]
     report = unmbox.convert(write("a.mbox", mailbox(mails)), eml, headers=headers)
     assert (report.written, report.duplicates) == (2, 1)
     assert verify(eml).ok
@@ -495,7 +490,7 @@ def test_other_options_are_refused_by_name(write: Any, eml: Path, option: dict[s
 def test_options_that_change_no_octet_are_no_other_options(write: Any, eml: Path) -> None:
     source = write("a.mbox", mailbox([mail(1)]))
     unmbox.convert(source, eml)
-    assert unmbox.convert(source, eml, durable=True, progress=lambda now: None).already == 1
+    assert unmbox.convert(source, eml, durable=True, progress=print).already == 1
 
 
 # -- what it tells ---------------------------------------------------------------------------------------
@@ -549,12 +544,14 @@ def test_reports_are_added_up() -> None:
     )
     assert one + Report() == one
     with pytest.raises(TypeError):
-        one + (1,)  # type: ignore[operator]
+        operator.add(one, (1,))
     plain = both.to_dict()
     assert json.loads(json.dumps(plain)) == plain
     assert plain["not_mbox"] == ["x", "y"]
-    assert {"messages", "written", "duplicates", "filtered", "quarantined", "collisions", "bytes_in"} < set(plain)
-    assert {"bytes_out", "repairs", "seconds"} < set(plain)
+    promised = (
+        "messages written duplicates filtered quarantined collisions bytes_in bytes_out repairs seconds"
+    )
+    assert set(promised.split()) < set(plain)
 
 
 def test_options_have_the_defaults_that_are_promised() -> None:

@@ -138,7 +138,7 @@ def test_any_octets_are_a_message_id_or_none(raw: bytes) -> None:
 )
 def test_a_message_id_takes_linear_time(piece: bytes) -> None:
     started = time.process_time()
-    for raw in (piece * 200_000, piece * 200_000 + b"<a@b>", b"<a@b>" + piece * 200_000 + b"x"):
+    for raw in (piece * 50_000, piece * 50_000 + b"<a@b>", b"<a@b>" + piece * 50_000 + b"x"):
         normalise_message_id(raw)
     assert time.process_time() - started < 5
 
@@ -854,10 +854,11 @@ def test_a_killed_process_leaves_a_whole_index(tmp_path: Path) -> None:
             path.unlink()
         with spawn(KILLED, path) as process:
             assert process.stdout is not None
-            process.stdout.readline()
+            answered = process.stdout.readline()
             time.sleep(random_times.uniform(0, 0.2))
             process.send_signal(signal.SIGKILL)
-            done = int(process.stdout.read().split(b"\n")[-2] or 0)
+            answered += process.stdout.read()
+            done = int(answered.split(b"\n")[-2])
         with DedupIndex(path) as index:
             verdicts = index.add_many([(f"<{n}@b>", b"", b"", -1) for n in range(done + 200)])
         # Everything that was answered for is there; of a batch, all or nothing.

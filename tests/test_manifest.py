@@ -19,7 +19,7 @@ import pytest
 
 import ledger
 from ledger import OPTIONS, Killed, Steps, mailbox, rows, run, tree
-from unmbox._record import Digests
+from unmbox._record import Digests, checksum
 from unmbox._verify import verify
 from unmbox.errors import DestinationError, SourceError, UsageError
 from unmbox.manifest import (
@@ -603,7 +603,18 @@ def overwritten(path: Path) -> None:
         (edit("DELETE FROM meta"), "damaged"),
         (edit("DROP TABLE meta"), "damaged"),
     ],
-    ids="text database application short overwritten newer older nonsense unversioned tableless".split(),
+    ids=[
+        "text",
+        "database",
+        "application",
+        "short",
+        "overwritten",
+        "newer",
+        "older",
+        "nonsense",
+        "unversioned",
+        "tableless",
+    ],
 )
 def test_what_cannot_be_used_is_left_as_it_is(
     tmp_path: Path, make: Callable[[Path], None], said: str
@@ -778,6 +789,31 @@ def test_written_is_at_only_what_was_written(tmp_path: Path) -> None:
     path.write_bytes(b"abcdeF")
     assert not written.is_at(path)
     assert not written.is_at(tmp_path)
+
+
+def test_the_check_sum_is_the_same_for_ever() -> None:
+    values = Row(
+        7,
+        2,
+        300,
+        400,
+        b"From \xff",
+        "<a@b>",
+        "aa",
+        None,
+        WRITTEN,
+        "2019/é.eml",
+        None,
+        None,
+        "A",
+        None,
+        "S\udcff",
+        ["x"],
+    ).values()
+    assert values[-1] == 958191805
+    assert checksum((*values[:-2], b"key")) != values[-1] != checksum((8, *values[1:-1]))
+    assert checksum((*values[:4], 5, *values[5:-1])) == -1
+    assert checksum(("7", *values[1:-1])) == -1
 
 
 def test_a_date_keeps_its_zone(tmp_path: Path) -> None:

@@ -896,3 +896,24 @@ def test_a_double_cr_before_lf() -> None:
 def test_nul_and_8_bit_octets_pass() -> None:
     body = bytes(set(range(256)) - {10, 13}) * 3 + b"\n"
     assert parse(DATED + b"\nSubject: \x00\xff\n\n" + body).messages[0].body == body
+
+
+def test_going_on_in_the_middle_ends_as_an_undisturbed_run_does() -> None:
+    """From every message on, also where what was settled reads like an order to trust Content-Length."""
+    body = b"text\nFrom hell\nmore\n"
+    mails = [
+        DATED + b"\nSubject: %d\nContent-Length: %d\n\n" % (number, len(body)) + body + b"\n"
+        for number in range(4)
+    ]
+    data = b"".join(mails) + DATED + b"\nContent-Length: 57\nSubject: lie\n\none\n\n" + DATED + b"\n" + MAIL
+    whole = Parser()
+    events = [*whole.feed(data), *whole.close()]
+    assert whole.variant == "mboxcl2"
+    starts = [event.offset for event in events if isinstance(event, Head)]
+    assert len(starts) > 4
+    for start in starts:
+        rest = Parser(settled=whole.variant, newline=whole.newline, offset=start)
+        found = [*rest.feed(data[start:]), *rest.close()]
+        assert [event.offset for event in found if isinstance(event, Head)] == [
+            at for at in starts if at >= start
+        ]

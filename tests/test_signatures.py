@@ -6,6 +6,7 @@ import base64
 import itertools
 import random
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -114,8 +115,10 @@ def signed(
 ) -> bytes:
     """A signed message, its signature on top, LF line ends."""
     message = (fields + b"\n" + body).replace(b"\n", b"\r\n")
-    signature: bytes = dkim.sign(
-        message, b"s1", b"example.org", key().private, canonicalize=policy, include_headers=names
+    signer = dkim.DKIM(message)
+    signer.should_not_sign = set()  # real signers do not ask
+    signature: bytes = signer.sign(
+        b"s1", b"example.org", key().private, canonicalize=policy, include_headers=names
     )
     return (signature + message).replace(b"\r\n", b"\n")
 
@@ -185,7 +188,7 @@ def refolded(raw: bytes) -> bytes:
     return name + b":\n\t" + b" ".join(value.split())
 
 
-REWRITINGS = {
+REWRITINGS: dict[str, Callable[[bytes], bytes]] = {
     "refolded": refolded,
     "other case": lambda raw: raw[:1].lower() + raw[1:],
     "space before the colon": lambda raw: raw.replace(b":", b" :", 1),
@@ -255,7 +258,7 @@ def test_a_signature_covers_itself() -> None:
         (b"c=relaxed/relaxed", b"c=odd"),
         (b" bh=", b" xx="),
         (b" b=", b" b=!"),
-        (b"d=example.org; ", b""),
+        (b"d=example.org;", b""),
         (b"s=s1; ", b"s=; "),
         (b"a=rsa-sha256", b"a=rsa-sha256; a=rsa-sha1"),
         (b"h=from", b"h=frog"),
@@ -329,7 +332,7 @@ COVERED = {
     "long-line": (with_field(SUBJECT, b"Subject: " + b"x" * 1000 + b"\n"), [b"from", b"subject"]),
     "bad-date": (with_field(DATE, b"Date: today\n"), [b"from", b"date"]),
     "bad-message-id": (with_field(b"<1@example.org>", b"1@example.org"), [b"from", b"message-id"]),
-    "duplicate-field": (with_field(SUBJECT, SUBJECT * 2), [b"from", b"subject"]),
+    "duplicate-field": (with_field(SUBJECT, b"Subject: one\n" + SUBJECT), [b"from", b"subject"]),
     "missing-date": (with_field(DATE, b""), [b"from", b"date"]),
     "missing-message-id": (with_field(MESSAGE_ID, b""), [b"from", b"message-id"]),
     "bookkeeping": (FIELDS + b"Status: RO\n", [b"from", b"status"]),

@@ -30,7 +30,7 @@ from unmbox import sinks
 from unmbox.errors import DestinationError, UsageError
 from unmbox.sinks import DirectorySink, DirectoryTarget, Sink, Target
 
-CALLS = ("open", "write", "utime", "link", "close", "rename", "replace", "mkdir", "unlink", "stat")
+CALLS = ("open", "write", "utime", "fsync", "link", "close", "rename", "replace", "mkdir", "unlink", "stat")
 PART = re.compile(r"\.unmbox-\d+-\d+\.part")
 WAYS = {
     "nameless": {},  # what Linux does; elsewhere the same as the next

@@ -452,6 +452,12 @@ def test_a_source_that_is_longer_than_it_was(folder: Path, tmp_path: Path, mails
     assert found(folder, sources=other) == [("unfinished", str(other))]
 
 
+def test_what_was_filtered_need_not_have_been_hashed(folder: Path, pristine: Path) -> None:
+    (folder / path_of(folder, 2)).unlink()
+    edit_and_sign(folder, 2, outcome="filtered", path=None, head_sha256=None, body_sha256=None)
+    assert found(folder, sources=pristine / "a.mbox") == []
+
+
 def test_a_source_of_somebody_elses(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.mbox"
     other.write_bytes(mailbox(mail(1)))

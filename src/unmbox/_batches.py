@@ -8,7 +8,7 @@ everything follows from the octets alone, it ends where an undisturbed run does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 
@@ -34,14 +34,14 @@ from unmbox.sinks import Sink
 
 BATCH_OCTETS = 4 << 20
 """Octets of EML that are gathered before a commit; with twice that, small mail fell out of the caches."""
-BATCH_MESSAGES = 1000
+BATCH_MESSAGES = 500
 
 
 class Batches:
     """Gathers messages and commits them. `tally` counts them, `hasher` has hashed them once they are here.
 
-    `remove` takes away a file of ours, `sync` brings all files to the disk, if they are to be there before
-    the next commit. `midway` says that an error or a signal now would leave half a step, and nothing that
+    `remove` takes away a file of ours, `sync` brings names to the disk, if they are to be there before the
+    next commit. `midway` says that an error or a signal now would leave half a step, and nothing that
     could be committed; whoever moves a source's state on sets it meanwhile.
     """
 
@@ -54,7 +54,7 @@ class Batches:
         *,
         by_place: bool,
         remove: Callable[[Written], object],
-        sync: Callable[[], object] | None,
+        sync: Callable[[Iterable[str]], object] | None,
     ) -> None:
         self._sink = sink
         self._manifest = manifest
@@ -115,7 +115,7 @@ class Batches:
                 manifest.commit(batch)
             for mail, row in zip(mails, batch.rows, strict=True):
                 self._write(mail, row.path)
-            self._confirm()
+            self._confirm(batch.rows)
         self._next_id = first + len(mails)
         self._mails, self._batch, self._octets = [], Batch(), 0
         self.midway = False
@@ -137,7 +137,7 @@ class Batches:
                 batch = Batch(sources=[mail.source], amended=[row])
                 _tell(batch, mail, row)
                 self._manifest.commit(batch)
-            self._confirm()
+            self._confirm([row])
         self.midway = False
 
     def settle(self) -> None:
@@ -167,10 +167,10 @@ class Batches:
         if mail.target:
             mail.target.commit(path)
 
-    def _confirm(self) -> None:
+    def _confirm(self, rows: Iterable[Row]) -> None:
         """The files have their names: make that last, where more than the next commit depends on it."""
         if self._sync:
-            self._sync()
+            self._sync(row.path for row in rows if row.path)
         if self._manifest and self._copies.shared:
             self._manifest.settle()
 

@@ -56,6 +56,7 @@ class Block:
         self.fields = split_fields(self.header)
         self.added: list[Field] = []
         self.repairs: list[Repair] = []
+        self.stated_date: str | None = None  # what a Date that is none was meant to say
         self.signatures = Signatures(self.fields)
         self._unclear = [] if self.header.isascii() else self._find_unclear()
         self._raw8 = Raw8Bit(self._unclear)

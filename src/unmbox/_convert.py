@@ -15,7 +15,7 @@ from unmbox._parser import Parser
 from unmbox._report import Progress, Report
 from unmbox._writer import EmlWriter
 from unmbox.dedup import DedupIndex
-from unmbox.errors import UsageError
+from unmbox.errors import DestinationError, UsageError
 from unmbox.manifest import MANIFEST_NAME, Manifest, Written, sample_digest
 from unmbox.naming import DEFAULT_LAYOUT, Layout
 from unmbox.sinks import DirectorySink, Sink
@@ -76,7 +76,7 @@ def convert(
     }
     digests = {source.uri: sample_digest(source.uri) for source in opened if source.is_path}
     with ExitStack() as stack:
-        sink, record, remove = _open(stack, destination, manifest, options, resume=resume, durable=durable)
+        sink, record, folder = _open(stack, destination, manifest, options, resume=resume, durable=durable)
         if record is not None and not shared and index.policy != "off":
             index = DedupIndex(connection=record.connection, policy=index.policy)
         batches = Batches(
@@ -86,8 +86,8 @@ def convert(
             names,
             # A kill may keep messages from a shared index, and then copies of them are kept too.
             by_place=shared or index.policy == "off",
-            remove=remove,
-            sync=getattr(sink, "sync", None) if durable else None,
+            remove=partial(_remove, folder),
+            sync=partial(_sync, folder) if durable and folder else None,
         )
         job = Job(sink, record, batches, new_writer, variant=variant, newline=newline, progress=progress)
         return job.run(opened, digests)
@@ -101,24 +101,23 @@ def _open(
     *,
     resume: bool,
     durable: bool,
-) -> tuple[Sink, Manifest | None, Callable[[Written], None]]:
+) -> tuple[Sink, Manifest | None, Path | None]:
     """Open the destination and its manifest, and take back what a killed run left half done."""
     sink: Sink
     folder: Path | None = None
     if isinstance(destination, (str, os.PathLike)):
-        sink = stack.enter_context(DirectorySink(destination))
+        sink = stack.enter_context(DirectorySink(destination, durable=durable))
         folder = Path(sink.path)
         manifest = manifest or folder / MANIFEST_NAME
     else:
         sink = destination
-    remove = partial(_remove, folder)
     if manifest is None:
-        return sink, None, remove
+        return sink, None, folder
     record = stack.enter_context(Manifest.open(manifest, options, durable=durable, afresh=not resume))
     if isinstance(sink, DirectorySink):
         sink.clear_leftovers()
-    record.undo_pending(remove)
-    return sink, record, remove
+    record.undo_pending(partial(_remove, folder))
+    return sink, record, folder
 
 
 def _remove(folder: Path | None, written: Written) -> None:
@@ -131,6 +130,20 @@ def _remove(folder: Path | None, written: Written) -> None:
             (folder / parent).rmdir()
         except OSError:
             return
+
+
+def _sync(folder: Path, paths: Iterable[str]) -> None:
+    """Bring names to the disk: those of new files, and those of folders that may be new."""
+    new = {Path(folder, path) for path in set(map(os.path.dirname, paths))}
+    try:
+        for each in sorted({above for path in new for above in (path, *path.parents) if above >= folder}):
+            descriptor = os.open(each, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        raise DestinationError(error.errno, f"{folder} cannot be synced: {error.strerror}") from error
 
 
 def _distinct(sources: Iterable[Source]) -> list[Source]:

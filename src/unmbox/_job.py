@@ -13,6 +13,7 @@ from unmbox._mail import SPOOL, Mail
 from unmbox._parser import Parser
 from unmbox._report import Progress, Report
 from unmbox._writer import EmlWriter
+from unmbox.errors import DestinationError
 from unmbox.events import Body, End, Event, Head, HeadRest, Rejected
 from unmbox.manifest import DUPLICATE, QUARANTINED, Digests, Manifest, Quarantined, SourceState
 from unmbox.sinks import Sink
@@ -69,7 +70,9 @@ class Job:
                 self._read(source, state)
             batches.flush()
             batches.settle()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, DestinationError):
+                error.under_way = True
             batches.stop()
             with suppress(Exception):
                 if self._mail:  # read again by the next run
@@ -106,6 +109,9 @@ class Job:
             return
         start = known_to if source.is_path else 0
         self._passed += start
+        if start and start == source.size:  # all of it has rows, and a run ended before it could say so
+            self._end_source(start)
+            return
         octets = start
         parser = self._parser_at(start) if start else Parser(variant=self._variant)
         for chunk in source.chunks(start):
@@ -124,8 +130,10 @@ class Job:
 
     def _parser_at(self, offset: int) -> Parser:
         """A parser that goes on with a message of the source, as it was settled."""
-        variant, newline = self._source.variant or self._variant, self._source.newline or b"\n"
-        return Parser(variant=variant, newline=newline, offset=offset)
+        state = self._source
+        return Parser(
+            variant=self._variant, settled=state.variant, newline=state.newline or b"\n", offset=offset
+        )
 
     def _retry(self, source: Source, failed: Quarantined) -> None:
         """Read a message of a file once more, and behind it as far as its end depends on that."""

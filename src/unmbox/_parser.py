@@ -64,18 +64,26 @@ class Parser(Window):
     quoting), or ``"auto"``: decided from the first 1 MiB. Content-Length counts in the last two only when
     named, and only where the octets agree with it.
 
-    `offset` and `newline` are for going on in the middle of a source: the first octet fed stands at `offset`
-    and begins a From_ line that is known to separate; `variant` and `newline` are as they were settled.
+    `offset`, `settled` and `newline` are for going on in the middle of a source: the first octet fed stands
+    at `offset` and begins a From_ line that is known to separate; the others are what the properties
+    `variant` and `newline` had said.
 
     Nothing but `UsageError` (an unknown variant, `feed` after `close`) is raised, whatever the octets.
     Held back are at most 1 MiB of a header block or of a claimed body, else 64 KiB and the last chunk.
     """
 
-    def __init__(self, *, variant: str = "auto", newline: bytes = b"\n", offset: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        variant: str = "auto",
+        settled: str | None = None,
+        newline: bytes = b"\n",
+        offset: int | None = None,
+    ) -> None:
         if variant not in VARIANTS:
             raise UsageError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
         super().__init__(offset or 0)
-        self._variant = variant
+        self._variant = settled or variant
         self._by_length = variant in {"mboxcl", "mboxcl2"}
         self._swapped = newline == b"\r"
         self._closed = False
@@ -277,9 +285,8 @@ class Parser(Window):
 
     def _emit_head(self, end: int) -> None:
         """Hand on the block up to `end`: as `Head` up to its bound, as `HeadRest` from there."""
-        data, out = self._data, self._out
+        data, out, stop = self._data, self._out, end
         if self._head is None:
-            stop = end
             if end - out > MAX_HEAD:
                 self._notes = (HEAD_TOO_LONG,)
                 stop = data.rfind(b"\n", out, out + MAX_HEAD) + 1

@@ -317,7 +317,7 @@ _seven = struct.Struct("<7q").pack
 def checksum(values: tuple[Any, ...]) -> int:
     """The CRC-32 of a row of `message` but for its last column, which is this; -1 for what is no such row.
 
-    NULL counts as 0 or as empty.
+    NULL counts as 0 or as empty. To compute it in another way takes another `SCHEMA`.
     """
     number, source_id, offset, length, line, message_id, head, body, outcome, path, of, *_ = values
     date, sender, recipients, subject, labels, thread, state, head_size, body_size, key = values[11:]

@@ -32,7 +32,6 @@ _ADDRESSES: Final = frozenset(
     b" resent-from resent-to resent-cc resent-bcc resent-sender resent-reply-to".split()
 )
 _PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
-_ORIGINAL_DATE: Final = ORIGINAL.lower() + b"date"
 
 _Apply = Callable[[Block], None]
 
@@ -205,6 +204,7 @@ def _bad_date(block: Block) -> None:
     """A Date that is none is moved out of the way; `missing-date` then puts what it meant."""
     for field in block.called(b"date"):
         if not _made.is_sound_date(field.value):
+            block.stated_date = block.stated_date or _made.read_date(field.value)
             block.rename("bad-date", field, ORIGINAL)
 
 
@@ -324,9 +324,8 @@ def _missing_from(block: Block) -> None:
 def _missing_date(block: Block) -> None:
     """A Date is made: what an unsound one meant, else the From_ line's date, else the newest Received's."""
     if not block.called(b"date"):
-        stated = filter(None, map(_made.read_date, [field.value for field in block.called(_ORIGINAL_DATE)]))
         received = (field.value for field in block.called(b"received"))
-        block.add("missing-date", "Date", next(stated, None) or _made.best_date(block.from_line, received))
+        block.add("missing-date", "Date", block.stated_date or _made.best_date(block.from_line, received))
 
 
 RULES: Final = tuple(_RULES)

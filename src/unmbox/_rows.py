@@ -21,8 +21,7 @@ SIZE = RECORD.size
 unpack = RECORD.unpack_from
 
 _pack = RECORD.pack
-_hash_of = struct.Struct("<Q").unpack_from
-_hashes = struct.Struct(f"<Q{SIZE - 8}x").iter_unpack
+_hash_of = struct.Struct("=Q").unpack_from
 
 
 class Store(ABC):
@@ -40,7 +39,7 @@ class Store(ABC):
         self._closed = False
         self._count = 0
         self._used = 0
-        self._slots = array("I", [0]) * (1 << 10)
+        self._use(array("I", [0]) * (1 << 10))
 
     @abstractmethod
     def row(self, number: int) -> Row | None: ...
@@ -49,7 +48,7 @@ class Store(ABC):
     def _append(self, record: bytes) -> None: ...
 
     @abstractmethod
-    def _chunks(self, after: int, last: int) -> Iterable[tuple[int, bytes | bytearray]]:
+    def _chunks(self, after: int, last: int) -> Iterable[tuple[int, bytes | memoryview]]:
         """The rows after one and up to another, as they stand, each piece with the number of its first."""
 
     @abstractmethod
@@ -66,10 +65,9 @@ class Store(ABC):
     def put(self, key: bytes, body: bytes, where: int) -> Row | None:
         """Append a row unless there is one with this key, and return that one."""
         try:
-            if self._used * 3 >= len(self._slots) * 2:
+            if self._used >= self._room:
                 self._rebuild(self._count + 1)
-            slots = self._slots
-            mask = len(slots) - 1
+            slots, mask = self._slots, self._mask
             (hashed,) = _hash_of(key)
             at, tag = hashed & mask, hashed >> 32 & ~mask
             while slot := slots[at]:
@@ -122,29 +120,36 @@ class Store(ABC):
         """Let go of rows and slots."""
         self._closed = True
         self._count = self._used = 0
-        self._slots = array("I", [0])
+        self._use(array("I"))
 
     def _refusal(self, error: Exception) -> Exception:
         return error
 
+    def _use(self, slots: array[int]) -> None:
+        self._slots = slots
+        self._mask = len(slots) - 1
+        self._room = len(slots) * 2 // 3
+
     def _rebuild(self, rows: int) -> None:
         """Set up slots for this many rows, from a third to two thirds of them in use."""
-        self._slots = array("I")  # gone before there are new ones, or both would count
+        self._use(array("I"))  # gone before there are new ones, or both would count
         slots = array("I", [0]) * (1 << max(10, (rows * 3 // 2).bit_length()))
         self._place(slots, 0, rows)
         self._used = rows
 
     def _place(self, slots: array[int], after: int, last: int) -> None:
         """Enter rows into slots, and then use these."""
-        self._slots = array("I")  # what an error leaves: none are in use, which `put` sees
+        self._use(array("I"))  # what an error leaves: no room, which `put` sees
         mask = len(slots) - 1
+        above = ~mask
         for first, records in self._chunks(after, last):
-            for number, (hashed,) in enumerate(_hashes(records), first):
+            # A row's first 8 octets are its key's, which are hash enough; no row is taken apart for them.
+            for number, hashed in enumerate(memoryview(records).cast("Q")[:: SIZE // 8].tolist(), first):
                 at = hashed & mask
                 while slots[at]:
                     at = at + 1 & mask
-                slots[at] = hashed >> 32 & ~mask | number
-        self._slots = slots
+                slots[at] = hashed >> 32 & above | number
+        self._use(slots)
 
 
 class Memory(Store):
@@ -160,8 +165,11 @@ class Memory(Store):
     def _append(self, record: bytes) -> None:
         self._records += record
 
-    def _chunks(self, after: int, last: int) -> Iterable[tuple[int, bytes | bytearray]]:
-        return ((1, self._records),)  # all of them, as nobody else adds any
+    def _chunks(self, after: int, last: int) -> Iterable[tuple[int, bytes | memoryview]]:
+        # All of them, as nobody else adds any.
+        with memoryview(self._records) as records:
+            for at in range(0, len(records), 4096 * SIZE):
+                yield at // SIZE + 1, records[at : at + 4096 * SIZE]
 
     def _cut(self, mark: int) -> None:
         del self._records[mark * SIZE :]

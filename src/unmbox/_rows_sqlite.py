@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _PAGE = 1024  # octets: a commit writes whole pages
 _BLOCK = 17  # rows: 960 octets with the hash, the most that a page holds
 _HASH = 8
-_HELD = 240 * _BLOCK  # rows that wait for SQLite
+_HELD = 240 * _BLOCK * SIZE  # octets that wait for SQLite
 _PART = 1 << 20  # octets of saved slots a row
 _UNKNOWN = (-1, b"")  # no block
 
@@ -40,7 +40,8 @@ class Tables(Store):
         super().__init__()
         import sqlite3
 
-        self.errors = (sqlite3.Error, struct.error)  # the latter where somebody has edited a block
+        # The last two are what comes of a block that somebody has edited.
+        self.errors = (sqlite3.Error, struct.error, TypeError)
         self._name = name
         self._connection = connection
         self._cursor = connection.cursor()
@@ -127,7 +128,7 @@ class Tables(Store):
         return found[0] if found else b""
 
     def _append(self, record: bytes) -> None:
-        if len(self._tail) >= _HELD * SIZE:
+        if len(self._tail) >= _HELD:
             self._flush()
         self._tail += record
         self._waiting = True
@@ -151,7 +152,7 @@ class Tables(Store):
         del self._tail[: (start - self._start) * size]
         self._start, self._chain = start, chain
 
-    def _chunks(self, after: int, last: int) -> Iterable[tuple[int, bytes | bytearray]]:
+    def _chunks(self, after: int, last: int) -> Iterable[tuple[int, bytes | memoryview]]:
         self._flush()
         sql = "SELECT block, records FROM dedup WHERE block BETWEEN ? AND ? ORDER BY block"
         for block, records in self._execute(sql, (after // _BLOCK, (last - 1) // _BLOCK)):
@@ -202,7 +203,7 @@ class Tables(Store):
             self._count = 0
             self._restore(rows)
         used = self._used + rows - self._count
-        if self._count and used * 3 < len(self._slots) * 2:
+        if self._count and used < self._room:
             self._place(self._slots, self._count, rows)
             self._used = used
         else:
@@ -220,7 +221,7 @@ class Tables(Store):
                 return
             slots.frombytes(octets)
         if len(slots) > max(counts) and not len(slots) & (len(slots) - 1):
-            self._slots = slots
+            self._use(slots)
             self._count, self._used = counts
             self._saved = self._count
 

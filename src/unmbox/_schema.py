@@ -18,7 +18,7 @@ MANIFEST_NAME = "unmbox-manifest.sqlite"
 SCHEMA = 1
 APPLICATION_ID = 0x756E6D62
 """``unmb``: what a manifest is known by, in the header of the SQLite file."""
-CACHE = 8 << 20
+CACHE = 2 << 20
 """Octets of pages that SQLite keeps in memory."""
 
 _TABLES = """

@@ -93,21 +93,21 @@ class Signatures:
         if after.key != field.key:
             return _sentence([*self._hits(field), *self._covers.get(after.key, ())])
         same = relaxed(raw) == relaxed(field.raw)
-        own = self._own.get(id(field))
-        hits = [*self._hits(field), *([own] if own else [])]
-        return _sentence([cover for cover in hits if cover.simple or not same])
+        return _sentence([cover for cover in self._hits(field) if cover.simple or not same])
 
     def removing(self, field: Field) -> str:
         """What breaks if `field` is taken away."""
-        own = self._own.get(id(field))
-        return _sentence([*self._hits(field), *([own] if own else [])])
+        return _sentence(list(self._hits(field)))
 
     def adding(self, name: bytes) -> str:
         """What breaks if a field called `name` (lower case) is put on top of the block."""
         return _sentence([cover for cover in self._covers.get(name, ()) if cover.depth > self._present[name]])
 
     def _hits(self, field: Field) -> Iterator[_Cover]:
-        return (cover for cover in self._covers.get(field.key, ()) if cover.depth > field.rank)
+        """What covers this field; a signature covers itself."""
+        yield from (cover for cover in self._covers.get(field.key, ()) if cover.depth > field.rank)
+        if id(field) in self._own:
+            yield self._own[id(field)]
 
 
 def _strictest(covers: list[_Cover]) -> Iterator[_Cover]:

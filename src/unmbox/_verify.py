@@ -104,8 +104,7 @@ def verify(
     Each EML is read and compared with its two digests, each row with its check sum, its neighbours and the
     row it is a copy of, the folder with the rows. With `sources`, these are read and converted once more,
     and what comes out is compared message by message. `manifest` is for one that is not in the folder.
-    `progress` is called with the rows checked and their
-    number, some ten times a second.
+    `progress` is called with the rows checked and their number, some ten times a second.
 
     Raises `UsageError` where there is no manifest or a source is none of its own, `DestinationError` where
     the manifest is damaged or in use, `SourceError` where a source cannot be read.
@@ -396,7 +395,8 @@ class _Audit:
                 digests.update(writer.send(event))
             if isinstance(event, End):
                 end = event.offset + event.length
-                if row[2] != event.length or (row[6] != QUARANTINED and row[3:5] != digests.result()):
+                proved = row[6] == QUARANTINED or row[3] is None or row[3:5] == digests.result()
+                if row[2] != event.length or not proved:
                     self._problem("source", source.name, f"the message at octet {event.offset} is another")
         else:
             row = rows.fetchone()

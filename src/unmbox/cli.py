@@ -26,11 +26,10 @@ from unmbox.naming import DEFAULT_LAYOUT
 
 DONE, DAMAGED, BAD_USE, STOPPED = 0, 1, 2, 3
 
-# The world gave out under way, or is in use by another: nothing that the user asked for was wrong.
-_GAVE_OUT = {
-    getattr(errno, name, None)
-    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "ENFILE", "EMFILE", "EAGAIN")
-}
+# What may be otherwise in an hour, even before the first message: nothing that the user asked for was wrong.
+_GAVE_OUT = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "ENFILE", "EMFILE", "EAGAIN")}
+# Something of the user's stands in the way, however late it is met.
+_IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
 
 
 class _Signal(BaseException):
@@ -282,6 +281,8 @@ def _account(error: BaseException) -> tuple[int, str]:
         sentence = (isinstance(error, OSError) and error.strerror) or str(error)
         gave_out = isinstance(error, OSError) and error.errno in _GAVE_OUT
         gave_out |= isinstance(error, unmbox.SourceError) and error.offset is not None
+        if isinstance(error, unmbox.DestinationError) and error.under_way:
+            gave_out |= error.errno not in _IN_THE_WAY
         return (STOPPED if gave_out else BAD_USE), sentence
     if isinstance(error, OSError):
         return STOPPED, f"the system refuses: {error}"

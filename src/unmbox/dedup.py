@@ -188,7 +188,8 @@ class DedupIndex:
     absent, which several processes may use at once: a writer waits `timeout` seconds for another. With
     `connection`, of a database that is open already, it is in the tables `dedup` and `dedup_slots` there,
     made if absent, and part of that connection's transactions: nothing is ever committed here. Where none
-    is open, one is begun and left open; rolling it back takes back what was added.
+    is open, one is begun and left open; rolling it back takes back what was added, and is what to do after
+    a `DestinationError`. In either database it takes 6 to 12 octets of memory a message and 8 MiB.
 
     `policy`: ``"message-id+body"`` takes a message for a copy only when Message-ID *and* body are known
     together; for ``"message-id"`` the ID is enough; ``"off"`` calls everything new and keeps nothing.
@@ -310,15 +311,17 @@ class DedupIndex:
     def _decide(
         self, message_id: str | bytes | None, body_digest: bytes, content: bytes = b"", where: int = 0
     ) -> Verdict:
-        if isinstance(message_id, str):
-            message_id = _octets(message_id)
         try:
-            name = normalise_message_id(message_id) if message_id else None
+            name = None
+            if message_id:
+                name = normalise_message_id(
+                    _octets(message_id) if isinstance(message_id, str) else message_id
+                )
             if name is not None:
                 key = blake2b(b"i" + name, digest_size=16).digest()
             else:
                 key = blake2b(b"c%d %b%b" % (len(content), content, body_digest), digest_size=16).digest()
-            body = b"%b" % body_digest
+            body = body_digest if type(body_digest) is bytes else b"%b" % body_digest
             if len(body) != 32:
                 body = sha256(body).digest()
             too_large = where.bit_length() > 63

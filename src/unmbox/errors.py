@@ -24,7 +24,12 @@ class SourceError(UnmboxError, OSError):
 
 
 class DestinationError(UnmboxError, OSError):
-    """The destination refuses (not writable, full, not ours). What was written before stays."""
+    """The destination refuses (not writable, full, not ours). What was written before stays.
+
+    `under_way` says that messages were being converted, so that the same call again goes on with them.
+    """
+
+    under_way = False
 
 
 class BodyGoneError(UnmboxError, RuntimeError):

@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from itertools import count
-from types import TracebackType
 from typing import NamedTuple, Protocol
 
 from unmbox.errors import DestinationError, UnmboxError, UsageError
@@ -63,6 +62,7 @@ _GATHERED = 128 * 1024  # octets kept in memory until the name is known: nearly 
 _PIECE = 512  # octets that a piece counts beside its own, so that small ones do not add up to megabytes
 _FOLDERS = 256  # descriptors of folders kept open: 20 years of months
 
+_Replace = bool | Callable[[str], bool]
 _WINDOWS = os.name == "nt"
 _HAS_DIR_FD = {os.open, os.mkdir, os.rename, os.unlink, os.stat} <= os.supports_dir_fd
 _HAS_FD_TIMES = os.utime in os.supports_fd
@@ -78,8 +78,7 @@ _is_part = re.compile(r"\.unmbox-\d+-\d+\.part").fullmatch
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the same again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same again",
-    errno.EACCES: "permission denied; choose a folder that you may write to",
-    errno.EPERM: "not permitted; choose a folder that you may write to",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "permission denied; choose a folder that you may write to"),
     errno.EROFS: "the file system is read-only; choose another destination",
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter destination or layout",
     errno.EEXIST: "a file of that name is already there and is not overwritten",
@@ -140,9 +139,10 @@ class _Place(NamedTuple):
 class _Tree:
     """The destination as the operating system has it: folders, temporary names, what it can do."""
 
-    def __init__(self, path: str, replace: bool | Callable[[str], bool]) -> None:
+    def __init__(self, path: str, replace: _Replace, *, durable: bool) -> None:
         self.path = path
         self.replace = replace
+        self.durable = durable
         self.open: set[DirectoryTarget] = set()  # those that close() must see to
         self.pid = os.getpid()
         self.numbers = count(time.time_ns())  # a killed run of the same process number left other names
@@ -261,7 +261,7 @@ class DirectorySink:
 
     Files and folders get the permissions that the umask leaves, files the message's date as mtime (in UTC if
     it has no zone; without a date, the time of writing). A name that is taken is refused, unless `replace` is
-    true or, called with the relative path, says so: a rerun replaces what it knows as its own.
+    true or, called with the relative path, says so. With `durable` a file is synced before it gets its name.
 
     Memory and descriptors are bounded, whatever the number of folders. Raises DestinationError, with `errno`
     and the original error as its cause, when the destination refuses, at once if nothing can be written there
@@ -269,11 +269,11 @@ class DirectorySink:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, replace: bool | Callable[[str], bool] = False
+        self, path: str | os.PathLike[str], *, replace: _Replace = False, durable: bool = False
     ) -> None:
         self.path = os.fsdecode(path)
         try:
-            self._tree = _Tree(self.path, replace)
+            self._tree = _Tree(self.path, replace, durable=durable)
         except FileExistsError as error:
             raise _refusal(OSError(errno.ENOTDIR, ""), self.path) from error  # what `os.makedirs` means
         except (OSError, ValueError) as error:
@@ -282,9 +282,7 @@ class DirectorySink:
     def __enter__(self) -> DirectorySink:  # noqa: PYI034  # typing.Self is of 3.11
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def open(self, message: Dated, /) -> DirectoryTarget:
@@ -373,6 +371,8 @@ class DirectoryTarget:
             fd = self._fd if self._fd >= 0 else self._create(place, pieces)
             if date is not None and _HAS_FD_TIMES:
                 _stamp(fd, date)
+            if tree.durable:
+                os.fsync(fd)
             if tree.proc is None:
                 self._rename(place, leaf, name, date)
             else:
