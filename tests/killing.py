@@ -17,8 +17,9 @@ from typing import Any
 from unittest import mock
 
 import unmbox
-from unmbox import _batches, _convert, _job, sinks
+from unmbox import _batches, _job, sinks
 from unmbox._mail import SPOOL
+from unmbox._place import Place
 from unmbox._rows_sqlite import File
 from unmbox.manifest import Manifest
 
@@ -92,7 +93,7 @@ def faulty(fault: Fault) -> Iterator[Fault]:
         stack.enter_context(stepping(Manifest, "_commit", "commit"))
         stack.enter_context(stepping(Manifest, "_forget", "undo"))
         stack.enter_context(stepping(File, "leave", "commit of the index"))
-        stack.enter_context(stepping(_convert, "_remove", "removal"))
+        stack.enter_context(stepping(Place, "remove", "removal"))
         yield fault
 
 

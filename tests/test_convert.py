@@ -579,3 +579,39 @@ def test_a_file_of_the_users_is_never_overwritten(write: Any, eml: Path) -> None
     unmbox.convert(source, eml)
     assert emls(eml) == emls(eml.with_name("names"))
     assert verify(eml).ok
+
+
+def test_a_file_that_holds_the_same_is_in_nobodys_way(write: Any, eml: Path) -> None:
+    """The manifest is lost, and the EMLs are there: but for the one that was edited, none is in the way."""
+    source = write("a.mbox", mailbox([mail(1), mail(2, BIG), mail(3)]))
+    unmbox.convert(source, eml)
+    before = left(eml)
+    (eml / MANIFEST_NAME).unlink()
+    assert unmbox.convert(source, eml).written == 3
+    assert left(eml) == before
+    (eml / MANIFEST_NAME).unlink()
+    edited = eml / before.rows["message"][1][9]
+    edited.write_bytes(edited.read_bytes() + b"A note.\n")
+    with pytest.raises(DestinationError, match="already there and is not overwritten"):
+        unmbox.convert(source, eml)
+    assert edited.read_bytes().endswith(b"A note.\n")
+
+
+def test_a_link_to_the_same_octets_is_not_replaced(write: Any, eml: Path) -> None:
+    source = write("a.mbox", mailbox([mail(1)]))
+    unmbox.convert(source, eml)
+    [path] = (eml / name for name in emls(eml))
+    path.rename(eml / "elsewhere")
+    path.symlink_to(eml / "elsewhere")
+    (eml / MANIFEST_NAME).unlink()
+    with pytest.raises(DestinationError, match="already there"):
+        unmbox.convert(source, eml)
+    assert path.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["\udcff\udcfe.mbox", "日本語 é.mbox", "new\nline.mbox", "quo'te\".mbox"])
+def test_any_name_of_a_source(name: str, write: Any, eml: Path) -> None:
+    source = write(name, mailbox([mail(1), mail(2)]))
+    assert unmbox.convert(source, eml).written == 2
+    assert unmbox.convert(source, eml).already == 2
+    assert verify(eml, sources=source).ok

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus import rows as corpus_rows
-from unmbox import _headers, _rows_sqlite
+from unmbox import _headers, _rows, _rows_sqlite
 from unmbox._parser import Parser
 from unmbox._writer import EmlWriter
 from unmbox.dedup import BodyDigest, DedupIndex, Entry, Verdict, content_of, normalise_message_id
@@ -525,6 +525,23 @@ def test_thousands_are_found_again(make: Callable[..., DedupIndex]) -> None:
         assert set(index.add_many(messages[start : start + 700])) == {NEW}
     assert index.add_many(shuffled) == [duplicate(message.where) for message in shuffled]
     assert index.add_many(messages[:3]) == [duplicate(0), duplicate(1), duplicate(2)]
+
+
+def test_slots_are_set_up_anew_only_to_double(
+    make: Callable[..., DedupIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = make()
+    sizes = []
+    use = _rows.Store._use
+
+    def spy(store: Any, slots: Any) -> None:
+        sizes.append(len(slots))
+        use(store, slots)
+
+    monkeypatch.setattr(_rows.Store, "_use", spy)
+    for start in range(0, 12_000, 500):
+        index.add_many(entries(start, start + 500))
+    assert [size for size in sizes if size] == [2048, 4096, 8192, 16384, 32768]
 
 
 def test_a_row_taken_back_is_not_found_where_another_took_its_number(make: Callable[..., DedupIndex]) -> None:

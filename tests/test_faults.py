@@ -418,6 +418,10 @@ def test_a_manifest_that_is_damaged_or_none(
         assert said in done.one_sentence()
         assert (path.read_bytes() if path.is_file() else b"") == octets, "it is left as it is"
         assert emls(eml) == there
+    path.rename(eml.with_name("moved away"))
+    assert command("convert", source, eml).status == DONE
+    assert emls(eml) == there
+    assert verify(eml, sources=source).ok
 
 
 # -- the source ------------------------------------------------------------------------------------------

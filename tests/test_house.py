@@ -41,7 +41,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "sinks",
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),
-    ("_mail _copies _batches _job _convert", "_inspect", "_messages", "_verify"),
+    ("_place _mail _copies _batches _job _convert", "_inspect", "_messages", "_verify"),
     ("__init__ _terminal cli __main__", "aio"),
 )
 # What `import unmbox` must not load: the extras, and what only some calls need of the standard library.

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from benchmarks.hostile_heads import SHAPES
 from eml_check import FROM_LINE, convert, convert_again, convert_mailbox, faults
 from unmbox import EmlWriter, Repair
 from unmbox import _made as made
@@ -650,6 +651,15 @@ def test_healthy_mail_costs_no_block() -> None:
         assert writer.repairs == ()
     assert EmlWriter(newline="lf").send(Head(0, FROM_LINE, crlf, b"\n", "")) == block
     assert EmlWriter().send(Head(0, FROM_LINE, block.replace(b"\n", b"\r"), b"\r", "")) == crlf
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_hostile_blocks_come_out_sound_too(shape: str) -> None:
+    block = SHAPES[shape](1 << 13)
+    for eml in convert_mailbox(FROM_LINE + b"\n" + block + b"\nbody\n"):
+        bad = [fault for fault in faults(eml.octets) if not fault.startswith("a line ends")]
+        assert not bad or eml.left_out
+        assert convert_again(eml.octets).octets == eml.octets
 
 
 # -- fields ------------------------------------------------------------------------------------------------

@@ -758,7 +758,7 @@ def test_a_disk_that_fails_to_sync(sources: list[Path], eml: Path, monkeypatch: 
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(DestinationError, match="cannot be synced") as caught:
+    with pytest.raises(DestinationError, match="cannot sync") as caught:
         unmbox.convert(sources, eml, durable=True)
     assert caught.value.errno == errno.EIO
     monkeypatch.undo()

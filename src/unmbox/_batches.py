@@ -8,13 +8,14 @@ everything follows from the octets alone, it ends where an undisturbed run does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 
 from unmbox._copies import Copies
 from unmbox._hashing import Hasher
 from unmbox._mail import Mail
+from unmbox._place import Place
 from unmbox._report import Tally
 from unmbox.dedup import Verdict
 from unmbox.events import Rejected
@@ -27,10 +28,8 @@ from unmbox.manifest import (
     Quarantined,
     Row,
     SourceState,
-    Written,
 )
 from unmbox.naming import Layout
-from unmbox.sinks import Sink
 
 BATCH_OCTETS = 4 << 20
 """Octets of EML that are gathered before a commit; with twice that, small mail fell out of the caches."""
@@ -40,29 +39,24 @@ BATCH_MESSAGES = 500
 class Batches:
     """Gathers messages and commits them. `tally` counts them, `hasher` has hashed them once they are here.
 
-    `remove` takes away a file of ours, `sync` brings names to the disk, if they are to be there before the
-    next commit. `midway` says that an error or a signal now would leave half a step, and nothing that
+    `midway` says that an error or a signal now would leave half a step, and nothing that
     could be committed; whoever moves a source's state on sets it meanwhile.
     """
 
     def __init__(
         self,
-        sink: Sink,
+        place: Place,
         manifest: Manifest | None,
         copies: Copies,
         layout: Layout,
         *,
         by_place: bool,
-        remove: Callable[[Written], object],
-        sync: Callable[[Iterable[str]], object] | None,
     ) -> None:
-        self._sink = sink
+        self._place = place
         self._manifest = manifest
         self._copies = copies
         self._layout = layout
         self._by_place = by_place
-        self._remove = remove
-        self._sync = sync
         self.tally = Tally()
         self.hasher = Hasher()
         self.midway = False
@@ -127,12 +121,9 @@ class Batches:
         with self._copies.transaction():
             [verdict] = self._copies.judge([mail], failed.id)
             row = self._row(mail, failed.id, verdict)
-            if row.path:
-                # A run that was killed here has left it, and no row names it.
-                self._remove(mail.as_written(row.path))
             self._write(mail, row.path)
             if failed.path:
-                self._remove(mail.as_stored(failed.path))
+                self._place.remove(mail.as_stored(failed.path))
             if self._manifest:
                 batch = Batch(sources=[mail.source], amended=[row])
                 _tell(batch, mail, row)
@@ -163,14 +154,14 @@ class Batches:
         if path is None:
             mail.discard()
             return
-        mail.spool(self._sink)
+        self._place.writing = mail.as_written
+        mail.spool(self._place.sink)
         if mail.target:
             mail.target.commit(path)
 
     def _confirm(self, rows: Iterable[Row]) -> None:
         """The files have their names: make that last, where more than the next commit depends on it."""
-        if self._sync:
-            self._sync(row.path for row in rows if row.path)
+        self._place.sync(row.path for row in rows if row.path)
         if self._manifest and self._copies.shared:
             self._manifest.settle()
 

@@ -6,19 +6,19 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 from unmbox._batches import Batches
 from unmbox._copies import Copies
 from unmbox._job import Job
 from unmbox._parser import Parser
+from unmbox._place import Place
 from unmbox._report import Progress, Report
 from unmbox._writer import EmlWriter
 from unmbox.dedup import DedupIndex
-from unmbox.errors import DestinationError, UsageError
-from unmbox.manifest import MANIFEST_NAME, Manifest, Written, sample_digest
+from unmbox.errors import UsageError
+from unmbox.manifest import MANIFEST_NAME, Manifest, sample_digest
 from unmbox.naming import DEFAULT_LAYOUT, Layout
-from unmbox.sinks import DirectorySink, Sink
+from unmbox.sinks import Sink
 from unmbox.sources import Source, SourceLike, as_list
 
 
@@ -76,74 +76,23 @@ def convert(
     }
     digests = {source.uri: sample_digest(source.uri) for source in opened if source.is_path}
     with ExitStack() as stack:
-        sink, record, folder = _open(stack, destination, manifest, options, resume=resume, durable=durable)
-        if record is not None and not shared and index.policy != "off":
-            index = DedupIndex(connection=record.connection, policy=index.policy)
-        batches = Batches(
-            sink,
-            record,
-            Copies(index, record, shared=shared),
-            names,
-            # A kill may keep messages from a shared index, and then copies of them are kept too.
-            by_place=shared or index.policy == "off",
-            remove=partial(_remove, folder),
-            sync=partial(_sync, folder) if durable and folder else None,
+        place = stack.enter_context(Place(destination, durable=durable))
+        if manifest is None and place.folder:
+            manifest = place.folder / MANIFEST_NAME
+        record: Manifest | None = None
+        if manifest is not None:
+            record = stack.enter_context(Manifest.open(manifest, options, durable=durable, afresh=not resume))
+            place.clear_leftovers()
+            record.undo_pending(place.remove)
+            if not shared and index.policy != "off":
+                index = DedupIndex(connection=record.connection, policy=index.policy)
+        # A kill may keep messages from a shared index, and then copies of them are kept too.
+        by_place = shared or index.policy == "off"
+        batches = Batches(place, record, Copies(index, record, shared=shared), names, by_place=by_place)
+        job = Job(
+            place.sink, record, batches, new_writer, variant=variant, newline=newline, progress=progress
         )
-        job = Job(sink, record, batches, new_writer, variant=variant, newline=newline, progress=progress)
         return job.run(opened, digests)
-
-
-def _open(
-    stack: ExitStack,
-    destination: str | os.PathLike[str] | Sink,
-    manifest: str | os.PathLike[str] | None,
-    options: dict[str, str],
-    *,
-    resume: bool,
-    durable: bool,
-) -> tuple[Sink, Manifest | None, Path | None]:
-    """Open the destination and its manifest, and take back what a killed run left half done."""
-    sink: Sink
-    folder: Path | None = None
-    if isinstance(destination, (str, os.PathLike)):
-        sink = stack.enter_context(DirectorySink(destination, durable=durable))
-        folder = Path(sink.path)
-        manifest = manifest or folder / MANIFEST_NAME
-    else:
-        sink = destination
-    if manifest is None:
-        return sink, None, folder
-    record = stack.enter_context(Manifest.open(manifest, options, durable=durable, afresh=not resume))
-    if isinstance(sink, DirectorySink):
-        sink.clear_leftovers()
-    record.undo_pending(partial(_remove, folder))
-    return sink, record, folder
-
-
-def _remove(folder: Path | None, written: Written) -> None:
-    """Remove a file that an undone row names, if it is that file, and the folders that it leaves empty."""
-    if folder is None or not written.is_at(folder / written.path):
-        return
-    (folder / written.path).unlink()
-    for parent in Path(written.path).parents[:-1]:
-        try:
-            (folder / parent).rmdir()
-        except OSError:
-            return
-
-
-def _sync(folder: Path, paths: Iterable[str]) -> None:
-    """Bring names to the disk: those of new files, and those of folders that may be new."""
-    new = {Path(folder, path) for path in set(map(os.path.dirname, paths))}
-    try:
-        for each in sorted({above for path in new for above in (path, *path.parents) if above >= folder}):
-            descriptor = os.open(each, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-    except OSError as error:
-        raise DestinationError(error.errno, f"{folder} cannot be synced: {error.strerror}") from error
 
 
 def _distinct(sources: Iterable[Source]) -> list[Source]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,13 +61,11 @@ def encoded_words(text: str) -> str:
     """Return `text` as encoded-words of at most 75 characters, each of whole characters (RFC 2047 §2, §5)."""
     charset, octets = _octets(text)
     spelled = [_Q[octet] for octet in octets]
-    if sum(map(len, spelled)) <= (len(octets) + 2) // 3 * 4:
-        return " ".join(
-            f"=?{charset}?Q?{''.join(spelled[a:b])}?=" for a, b in _cuts(octets, [*map(len, spelled)])
-        )
+    costs = [*map(len, spelled)]
+    if sum(costs) <= (len(octets) + 2) // 3 * 4:
+        return " ".join(f"=?{charset}?Q?{''.join(spelled[a:b])}?=" for a, b in _cuts(octets, costs))
     # Three octets become four characters; a third more each is a cost that never under-counts them.
-    costs = [4 / 3] * len(octets)
-    chunks = (octets[a:b] for a, b in _cuts(octets, costs))
+    chunks = (octets[a:b] for a, b in _cuts(octets, [4 / 3] * len(octets)))
     return " ".join(
         f"=?{charset}?B?{binascii.b2a_base64(chunk, newline=False).decode()}?=" for chunk in chunks
     )
@@ -80,8 +78,11 @@ def _octets(text: str) -> tuple[str, bytes]:
         return "unknown-8bit", text.encode("utf-8", "surrogateescape")
 
 
-def _cuts(octets: bytes, costs: list[int] | list[float]) -> Iterator[tuple[int, int]]:
+def _cuts(octets: bytes, costs: Sequence[float]) -> Iterator[tuple[int, int]]:
     """Cut `octets` before characters, such that each piece costs at most `_PAYLOAD`."""
+    if sum(costs) <= _PAYLOAD - 3:
+        yield 0, len(octets)
+        return
     start, size, last = 0, 0.0, 0
     since = 0.0  # the cost from `last`, where the current character begins
     for at, cost in enumerate(costs):
@@ -374,9 +375,10 @@ def _parameter(match: re.Match[str], *, taken: bool) -> str:
         # Readers take the other one; what this one said goes where most of them would look for it.
         return f'{space}{name}{form}{equals}"{encoded_words(value)}"'
     spelled = [_PERCENT[octet] for octet in octets]
-    if sum(map(len, spelled)) <= _PAYLOAD:
+    costs = [*map(len, spelled)]
+    if sum(costs) <= _PAYLOAD:
         return f"{space}{name}*={charset}''{''.join(spelled)}"
-    pieces = ["".join(spelled[a:b]) for a, b in _cuts(octets, [*map(len, spelled)])]
+    pieces = ["".join(spelled[a:b]) for a, b in _cuts(octets, costs)]
     # RFC 2231 §4.1: the charset stands in the first part alone.
     return ";".join(
         [

@@ -73,9 +73,9 @@ def _decoded(value: bytes, charset: str) -> str | None:
     if codec is None or not _keeps_ascii(codec):
         return None
     text = decode_strictly(value, codec)
-    if text is None or len(_CONTROLS.findall(text)) > len(_CONTROLS.findall(value.decode("latin-1"))):
-        return None
-    return text
+    if text is None or not _CONTROLS.search(text):
+        return text
+    return text if len(_CONTROLS.findall(text)) <= len(_CONTROLS.findall(value.decode("latin-1"))) else None
 
 
 @lru_cache(maxsize=64)

@@ -66,7 +66,7 @@ class Store(ABC):
         """Append a row unless there is one with this key, and return that one."""
         try:
             if self._used >= self._room:
-                self._rebuild(self._count + 1)
+                self._rebuild(self._count)
             slots, mask = self._slots, self._mask
             (hashed,) = _hash_of(key)
             at, tag = hashed & mask, hashed >> 32 & ~mask
@@ -131,9 +131,9 @@ class Store(ABC):
         self._room = len(slots) * 2 // 3
 
     def _rebuild(self, rows: int) -> None:
-        """Set up slots for this many rows, from a third to two thirds of them in use."""
+        """Set up slots for these rows and one more at least, from a third to two thirds of them in use."""
         self._use(array("I"))  # gone before there are new ones, or both would count
-        slots = array("I", [0]) * (1 << max(10, (rows * 3 // 2).bit_length()))
+        slots = array("I", [0]) * (1 << max(10, ((rows + 1) * 3 // 2).bit_length()))
         self._place(slots, 0, rows)
         self._used = rows
 
