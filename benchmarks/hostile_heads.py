@@ -70,6 +70,10 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "names-in-h": lambda size: (
         b"From: a@b\n" + _SIGNATURE % (b"relaxed", b"to:" * (size // 3)) + b"To: a\nTo: b\n"
     ),
+    "unsigned-names": lambda size: (
+        b"DKIM-Signature: " + b"a" * (size // 2) + b"\n" + _numbered(b"X-%d : a\n")(size // 2)
+    ),
+    "signed-damage": _signed(b"To: \xef\xbf\xbd\n"),
     "tags": _value(b"DKIM-Signature", b"a=b; "),
     # One field.
     "one-word": _value(b"Subject", b"a"),

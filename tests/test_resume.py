@@ -239,7 +239,7 @@ def test_an_interrupt_at_any_line(tmp_path: Path, sources: list[Path], undisturb
 
     assert not interrupted(Order(sources, tmp_path / "all", spool=SPOOL))
     dice = random.Random(5)
-    for last in sorted(dice.sample(range(1, count), 120)):
+    for last in sorted(dice.sample(range(1, count), 80)):
         order = Order(sources, tmp_path / f"eml{last}", spool=SPOOL)
         assert interrupted(order)
         assert_same_in_the_end(order, undisturbed)
@@ -314,11 +314,13 @@ def test_a_kill_costs_a_copy_never_a_mail_of_a_shared_index(tmp_path: Path, sour
 
         steps.append(convert(sources[:1], one, last))
         convert(sources, other)
+        assert set(bodies(one, other)) >= set(whole), "whether or not the first is ever run again"
         convert(sources[:1], one)
         assert unfinished(one) == unfinished(other) == []
         return one, other
 
     steps: list[list[str]] = []
+    whole: list[bytes] = []
     whole = bodies(*both(0, -1))
     assert len(whole) == 6
     assert "after commit of the index" in steps[0]
@@ -328,7 +330,7 @@ def test_a_kill_costs_a_copy_never_a_mail_of_a_shared_index(tmp_path: Path, sour
         assert set(found) == set(whole)
         copies += len(found) - len(whole)
         shutil.rmtree(tmp_path / str(last))
-    assert copies < len(steps[0])
+    assert copies < len(steps[0]) / 5
 
 
 # -- afresh ----------------------------------------------------------------------------------------------

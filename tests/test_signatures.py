@@ -292,6 +292,11 @@ def test_junk_in_tags_is_no_error(tags: list[bytes], names: list[bytes]) -> None
             assert isinstance(Signatures(fields).removing(field), str)
 
 
+def test_lines_that_are_no_field_are_covered_by_nothing() -> None:
+    fields = b"DKIM-Signature: v=1; a=x; b=aa; bh=aa; d=d; s=s; h=from: :to:\nno field\n: no name\n"
+    assert convert(fields + FIELDS + b"\n").codes == ["illegal-name", "no-field"]
+
+
 def test_many_signatures_are_weighed_by_their_strictest() -> None:
     tags = b"v=1; a=x; b=aa; bh=aa; d=d%d; s=s; c=%b; h=from%b"
     texts = [tags % (n, b"relaxed", b"") for n in range(40)] + [tags % (40, b"simple", b":from:from:to")]

@@ -53,6 +53,7 @@ class Batches:
         by_place: bool,
     ) -> None:
         self._place = place
+        self.sink = place.sink
         self._manifest = manifest
         self._copies = copies
         self._layout = layout
@@ -104,7 +105,8 @@ class Batches:
             verdicts = self._copies.judge(mails, first)
             batch.rows = list(map(self._row, mails, range(first, first + len(mails)), verdicts))
             for mail, row in zip(mails, batch.rows, strict=True):
-                _tell(batch, mail, row)
+                if mail.repairs or mail.failure:
+                    _tell(batch, mail, row)
             if manifest:
                 manifest.commit(batch)
             for mail, row in zip(mails, batch.rows, strict=True):
@@ -155,7 +157,7 @@ class Batches:
             mail.discard()
             return
         self._place.writing = mail.as_written
-        mail.spool(self._place.sink)
+        mail.spool(self.sink)
         if mail.target:
             mail.target.commit(path)
 

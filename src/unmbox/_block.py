@@ -58,7 +58,9 @@ class Block:
         self.repairs: list[Repair] = []
         self.stated_date: str | None = None  # what a Date that is none was meant to say
         self.signatures = Signatures(self.fields)
-        self._unclear = [] if self.header.isascii() else self._find_unclear()
+        self.is_ascii = self.header.isascii()
+        self.is_plain = self.is_ascii and 0x1B not in self.header
+        self._unclear = [] if self.is_ascii else self._find_unclear()
         self._raw8 = Raw8Bit(self._unclear)
         self._repair_signed = repair_signed
 

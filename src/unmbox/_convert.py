@@ -74,7 +74,7 @@ def convert(
         "repair_signed": str(repair_signed).lower(),
         "locale": locale or "",
     }
-    digests = {source.uri: sample_digest(source.uri) for source in opened if source.is_path}
+    digests = {source.uri: sample_digest(source.name) for source in opened if source.is_path}
     with ExitStack() as stack:
         place = stack.enter_context(Place(destination, durable=durable))
         if manifest is None and place.folder:
@@ -89,9 +89,7 @@ def convert(
         # A kill may keep messages from a shared index, and then copies of them are kept too.
         by_place = shared or index.policy == "off"
         batches = Batches(place, record, Copies(index, record, shared=shared), names, by_place=by_place)
-        job = Job(
-            place.sink, record, batches, new_writer, variant=variant, newline=newline, progress=progress
-        )
+        job = Job(record, batches, new_writer, variant=variant, newline=newline, progress=progress)
         return job.run(opened, digests)
 
 

@@ -32,6 +32,8 @@ _PARAMETER_LEXEMES = re.compile(r'\\.|[";]|[^\\";]+|\\')
 _PARAMETER = re.compile(
     r"([ \t]*)([!#$&+\-.0-9A-Z^_`a-z{|}~]{1,60})((?:\*[0-9]{1,3})?\*?)([ \t]*=[ \t]*)(.*)", re.DOTALL
 ).fullmatch
+_CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
+_MARKS: Final = frozenset(",:;)>")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _BREAKABLE = re.compile(rb"([;,]|>(?=<))(?=[^ \t])")
 
@@ -122,8 +124,7 @@ def encode_text(text: str) -> str:
 def _units(text: str) -> list[_Unit]:
     units: list[_Unit] = []
     space = ""
-    pieces = _pieces(text)
-    for piece in pieces:
+    for piece in _pieces(text):
         if piece[0] in " \t":
             space = piece
         else:
@@ -255,16 +256,16 @@ def _segments(text: str) -> Iterator[tuple[str, str]]:
     """Cut a value into spaces, words (quoted strings too), addresses, comments and marks, as written."""
     word: list[str] = []
     inside: list[str] = []
-    closing = ""  # what ends the open segment: `"`, `>`, or one `)` for each level of comment
+    closing, depth = "", 0  # what ends the open segment, and how often that must come (comments nest)
     for match in _LEXEMES.finditer(text):
         lexeme = match[0]
-        if closing:
+        if depth:
             inside.append(lexeme)
-            if lexeme == "(" and closing[0] == ")":
-                closing += ")"
-            elif lexeme == closing[-1]:
-                closing = closing[:-1]
-            if closing:
+            if lexeme == closing:
+                depth -= 1
+            elif lexeme == "(" and closing == ")":
+                depth += 1
+            if depth:
                 continue
             whole = "".join(inside)
             inside = []
@@ -277,7 +278,7 @@ def _segments(text: str) -> Iterator[tuple[str, str]]:
             yield _kind(word), "".join(word)
             word = []
         if lexeme in _CLOSING:
-            closing = _CLOSING[lexeme]
+            closing, depth = _CLOSING[lexeme], 1
             inside = [lexeme]
         elif lexeme[0] in " \t":
             yield "space", lexeme
@@ -290,10 +291,6 @@ def _segments(text: str) -> Iterator[tuple[str, str]]:
     # Nothing closes what is still open: the value was cut off, or the mark was ordinary text.
     for piece in filter(None, _WHITE_SPACE.split("".join(inside))):
         yield ("space" if piece[0] in " \t" else _kind([piece])), piece
-
-
-_CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
-_MARKS: Final = frozenset(",:;)>")
 
 
 def _kind(word: list[str]) -> str:

@@ -7,7 +7,6 @@ in the list under an empty name, so that joining gives back what was split.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 MAX_LINE: Final = 998
@@ -22,7 +21,6 @@ _NAME = re.compile(rb"([!-9;-~]{1,%d})[ \t]*:" % MAX_NAME).match
 _WHITE_SPACE = re.compile(rb"[ \t]+")
 
 
-@dataclass(slots=True, eq=False)
 class Field:
     """One field, or a line that is none (then `key` is empty).
 
@@ -30,13 +28,11 @@ class Field:
     stands. `rank` is how many fields of the same name stand below it in the source.
     """
 
-    raw: bytes
-    key: bytes = b""
-    colon: int = -1
-    rank: int = 0
+    __slots__ = ("colon", "key", "rank", "raw")
 
-    def __post_init__(self) -> None:
-        self.put(self.raw)
+    def __init__(self, raw: bytes) -> None:
+        self.rank = 0
+        self.put(raw)
 
     def put(self, raw: bytes) -> None:
         """Give the field other octets, and with them perhaps another name."""
@@ -74,6 +70,9 @@ class Split(NamedTuple):
 
 def split_block(block: bytes) -> Split:
     """Find a block's end and make its lines end with LF, those that ended CR CR LF too."""
+    lf = block.replace(b"\r\n", b"\n")
+    if b"\r" not in lf and lf.find(b"\n\n") == len(lf) - 2 >= 0:
+        return Split(lf[:-2], closed=True, rest=b"", stripped=False)
     lines = block.split(b"\n")
     kept: list[bytes] = []
     stripped = False

@@ -10,15 +10,9 @@ from functools import lru_cache
 from typing import Final
 
 from unmbox._fields import MAX_LINE
+from unmbox._made import COMMON_DATE
 
-_MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-# RFC 5322 §3.3 as nearly all mail spells it, with no day or hour that does not exist.
-_DATE = (
-    rb": (?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?"
-    rb"(?:(?:0?[1-9]|1[0-9]|2[0-8]) " + _MONTH + rb"|(?:29|30) (?!F)" + _MONTH +
-    rb"|31 (?:Jan|Mar|May|Jul|Aug|Oct|Dec)) (?:19|20)[0-9][0-9]"
-    rb" (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] [+-][0-9][0-9][0-5][0-9](?: \([A-Z]+\))?(?:\n(?![ \t])|\Z)"
-)  # fmt: skip
+_DATE: Final = rb": " + COMMON_DATE + rb"(?:\n(?![ \t])|\Z)"
 # The names that are counted, each in its healthy form; in any other form they come with their colon. An
 # empty result is a line that is neither a field nor the fold of one. The common beginning, a literal line
 # end, is what makes the search leap from line to line.

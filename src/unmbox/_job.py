@@ -16,7 +16,6 @@ from unmbox._writer import EmlWriter
 from unmbox.errors import DestinationError
 from unmbox.events import Body, End, Event, Head, HeadRest, Rejected
 from unmbox.manifest import DUPLICATE, QUARANTINED, Digests, Manifest, Quarantined, SourceState
-from unmbox.sinks import Sink
 from unmbox.sources import Source
 
 _MANY_STRAYS = 10_000
@@ -28,7 +27,6 @@ class Job:
 
     def __init__(
         self,
-        sink: Sink,
         manifest: Manifest | None,
         batches: Batches,
         new_writer: Callable[[], EmlWriter],
@@ -37,7 +35,6 @@ class Job:
         newline: str,
         progress: Callable[[Progress], object] | None,
     ) -> None:
-        self._sink = sink
         self._manifest = manifest
         self._batches = batches
         self._counts = batches.tally.counts
@@ -184,7 +181,10 @@ class Job:
         mail = self._mail
         if mail is None:
             return
-        mail.take(event.data)
+        if mail.raw is not None:
+            mail.raw.append(event.data)
+        if mail.proof is not None:
+            mail.proof.update(event.data)
         if mail.failure:
             mail.add(event.data, 0, self._batches.hasher)
         else:
@@ -196,7 +196,7 @@ class Job:
                 if octets:
                     mail.add(octets, self._writer.block_size, self._batches.hasher)
         if mail.size > SPOOL:
-            mail.spool(self._sink)
+            mail.spool(self._batches.sink)
 
     def _fail(self, mail: Mail, error: Exception) -> None:
         """What should not happen: the message goes to quarantine as it is, and the run goes on."""

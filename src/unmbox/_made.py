@@ -16,6 +16,15 @@ DOMAIN: Final = "unmbox.invalid"
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH: Final = b"(?:" + "|".join(_MONTHS).encode() + b")"
+COMMON_DATE: Final = (
+    rb"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?"
+    rb"(?:(?:0?[1-9]|1[0-9]|2[0-8]) " + _MONTH + rb"|(?:29|30) (?!F)" + _MONTH +
+    rb"|31 (?:Jan|Mar|May|Jul|Aug|Oct|Dec)) (?:19|20)[0-9][0-9]"
+    rb" (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] [+-][0-9][0-9][0-5][0-9](?: \([A-Z]+\))?"
+)  # fmt: skip
+"""Pattern of RFC 5322 §3.3 as nearly all mail spells it, with no day or hour that does not exist."""
+_IS_COMMON = re.compile(COMMON_DATE).fullmatch
 # RFC 5322 §3.3 with the obsolete years, zones and white space of §4.3, comments gone and white space single.
 _RFC_DATE = re.compile(
     rf"(?:(?:{'|'.join(_DAYS)}), )?[0-9]{{1,2}} (?:{'|'.join(_MONTHS)}) [0-9]{{2,4}}"
@@ -38,6 +47,8 @@ _HOPS: Final = 50
 
 def is_sound_date(value: bytes) -> bool:
     """Whether a Date value is what RFC 5322 §3.3 or §4.3 allows, and a day and time that exist."""
+    if _IS_COMMON(value):
+        return True
     plain = _plain(value)
     match = _RFC_DATE(plain)
     return match is not None and match["zone"] is not None and parse_date(plain) is not None

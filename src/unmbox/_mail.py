@@ -34,7 +34,6 @@ class Mail:
     __slots__ = (
         "_body",
         "_exact",
-        "_raw",
         "block_size",
         "content",
         "dated",
@@ -48,6 +47,7 @@ class Mail:
         "message_id",
         "parts",
         "proof",
+        "raw",
         "repairs",
         "size",
         "source",
@@ -66,7 +66,7 @@ class Mail:
         self.failure = ""
         self.repairs: tuple[Repair, ...] = ()
         self.proof: Digests | None = None  # of its octets in the source, where these are to be compared
-        self._raw: list[bytes] | None = []  # these octets, while all of them are in memory
+        self.raw: list[bytes] | None = []  # these octets, while all of them are in memory
         self._begin()
 
         self.message_id: bytes | None = None  # as the source has it, if it tells one mail from another
@@ -83,13 +83,6 @@ class Mail:
         self._body = BodyDigest()
         # Body identity is over CRLF; where LF is written the exact digest is another one.
         self._exact = sha256() if self.lf else None
-
-    def take(self, data: bytes) -> None:
-        """Note octets of the source, before the writer gets them."""
-        if self._raw is not None:
-            self._raw.append(data)
-        if self.proof is not None:
-            self.proof.update(data)
 
     def add(self, octets: bytes, block_size: int, hasher: Hasher) -> None:
         """Take what the writer gave, of which the header block is what makes it `block_size` octets."""
@@ -117,7 +110,7 @@ class Mail:
         for part in self.parts:
             self.target.write(part)
         self.parts.clear()
-        self._raw = None
+        self.raw = None
 
     def discard(self) -> None:
         """Leave nothing of the file, if one was begun."""
@@ -138,7 +131,7 @@ class Mail:
         except Exception:
             self.told = {"message_id": None}
             self.dated = _Undated()
-        raw, self._raw = self._raw, None
+        raw, self.raw = self.raw, None
         if raw is not None:
             self.discard()
             self._begin()
@@ -153,7 +146,7 @@ class Mail:
         self.message_id = raw if raw and normalise_message_id(raw) else None
         self.content = b"" if self.message_id else content_of(head.block, head.envelope.date)
         self.told = _told(head)
-        self._raw = None
+        self.raw = None
 
     def add_up(self) -> None:
         """Set `sums`, SHA-256 of the block and of the rest, and what tells copies, once all is hashed."""

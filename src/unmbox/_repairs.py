@@ -22,9 +22,7 @@ _STRAY = re.compile(rb">?From (?![ \t]*:)").match
 _NOT_A_NAME = re.compile(rb"[^\s:]*:").match
 _IN_BRACKETS = re.compile(rb"<[ \t]*[^<> \t]").search
 _BARE_ID = re.compile(rb"<?([!-;=?-~]+)>?").fullmatch
-_BOOKKEEPING = re.compile(
-    rb"content-length|status|x-status|x-keywords|x-uid|x-imap|x-imapbase|x-mozilla-.*", re.DOTALL
-).fullmatch
+_BOOKKEEPING: Final = frozenset(b"content-length status x-status x-keywords x-uid x-imap x-imapbase".split())
 _ONCE: Final = frozenset(b"from subject date message-id to cc sender reply-to".split())
 _ADDRESSES: Final = frozenset(
     b"from to cc bcc sender reply-to return-path delivered-to x-original-to envelope-to errors-to"
@@ -32,6 +30,9 @@ _ADDRESSES: Final = frozenset(
     b" resent-from resent-to resent-cc resent-bcc resent-sender resent-reply-to".split()
 )
 _PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
+_OF_A_KIND: Final = _ADDRESSES | _PARAMETERS | STRUCTURED
+# Text in it is 7-bit, and still none that a reader would know to decode.
+_ISO_2022: Final = b"\x1b$"
 
 _Apply = Callable[[Block], None]
 
@@ -56,7 +57,7 @@ def repair(block: Block, body: bytes = b"", locale: str | None = None) -> bytes:
     `block.rest` holds octets that belong to the body.
     """
     block.settle(body, locale)
-    for rule in _RULES:
+    for rule in RULES:
         rule.apply(block)
     return block.octets()
 
@@ -84,7 +85,7 @@ _UNSIGNED: Final = "None: no signature covers what is no field."
 )
 def _exporter_damage(block: Block) -> None:
     """U+FFFD stands where another program could not read the original octets. They are gone."""
-    for field in block.fields if DAMAGE in block.header else ():
+    for field in block.fields if not block.is_ascii else ():
         if DAMAGE in field.raw:
             block.leave("exporter-damage", field.name or LINE)
 
@@ -176,7 +177,7 @@ def _bookkeeping(block: Block) -> None:
     """Status, X-Status, X-Keywords, X-UID, X-IMAP(base), X-Mozilla-* and Content-Length are left out."""
     kept: list[Field] = []
     for field in block.fields:
-        if _BOOKKEEPING(field.key):
+        if field.key in _BOOKKEEPING or field.key.startswith(b"x-mozilla-"):
             impact = block.signatures.removing(field)
             if not impact:
                 block.decide("bookkeeping", field.name)
@@ -264,7 +265,7 @@ def _8bit_parameter(block: Block) -> None:
 @_rule("8bit-structured", "RFC 5322 §2.2", _CHANGES)
 def _8bit_structured(block: Block) -> None:
     """Raw octets where no RFC has a form for them (Received, References) are written `%XX`."""
-    for field in block.fields if not block.header.isascii() else ():
+    for field in block.fields if not block.is_ascii else ():
         if field.key in STRUCTURED and not field.raw.isascii():
             block.rewrite("8bit-structured", field, _encode.percent_encoded(field.raw))
 
@@ -337,18 +338,16 @@ RULES: Final = tuple(_RULES)
 
 def _raw(block: Block, keys: frozenset[bytes] | None) -> list[Field]:
     """The fields of these names (None: of all that have no rule of their own) that hold raw text."""
-    if block.header.isascii() and b"\x1b$" not in block.header:
+    if block.is_plain:
         return []
+    if keys is None:
+        fields = [field for field in block.fields if field.key and field.key not in _OF_A_KIND]
+    else:
+        fields = [field for field in block.fields if field.key in keys]
     return [
         field
-        for field in block.fields
-        if (
-            field.key in keys
-            if keys
-            else field.key and field.key not in _ADDRESSES | _PARAMETERS | STRUCTURED
-        )
-        # ISO-2022-JP is 7-bit, and still no text that a reader would know to decode.
-        and (not field.raw.isascii() or (b"\x1b$" in field.raw and not block.text(field).isascii()))
+        for field in fields
+        if not field.raw.isascii() or (_ISO_2022 in field.raw and not block.text(field).isascii())
     ]
 
 

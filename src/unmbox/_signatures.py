@@ -31,6 +31,8 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}").fullmatch
 _SPACE = re.compile(rb"[ \t\n]+")
 # Signatures that are told apart for one field name; more than these are weighed by their strictest.
 _APART: Final = 16
+# Octets of signatures that are searched for a name; more are read at once.
+_LONG: Final = 1 << 14
 # More than any field occurs: a seal covers all of its fields, and that there are no others.
 _ALL: Final = 1 << 30
 
@@ -55,24 +57,31 @@ class Signatures:
     """The signatures of one header block, asked before each change whether it would break one.
 
     Every answer is "" or a sentence that names what would break, each change judged alone against the
-    block as it came. Sets the `rank` of the fields.
+    block as it came. The signatures are read (and the fields' `rank` set) when a question first needs it.
     """
 
     def __init__(self, fields: list[Field]) -> None:
+        self._fields = fields
+        signing = [field.raw.lower() for field in fields if field.key in _REQUIRED]
+        # What no signature so much as mentions, none covers: most questions end here.
+        self._mentioned = b"\n".join(signing)
+        self._unread = bool(signing)
         self._covers: dict[bytes, list[_Cover]] = {}
         self._own: dict[int, _Cover] = {}
         self._present: Counter[bytes] = Counter()
-        found = [
-            (field, signature) for field in fields if field.key in _REQUIRED and (signature := _parse(field))
-        ]
-        if not found:
-            return
+
+    def _read(self) -> None:
+        self._unread = False
+        fields = self._fields
         for field in reversed(fields):
             field.rank = self._present[field.key]
             self._present[field.key] += 1
-        damaged = [field for field in fields if DAMAGE in field.raw]
-        for field, signature in found:
-            if self._stands(field, signature, damaged):
+        damaged = {
+            field.key: field.rank for field in fields if DAMAGE in field.raw
+        }  # of each name the lowest
+        for field in fields:
+            signature = _parse(field) if field.key in _REQUIRED else None
+            if signature and self._stands(field, signature, damaged):
                 self._own[id(field)] = _Cover(_ALL, signature.simple, signature.label)
                 for name, count in signature.counts.items():
                     self._covers.setdefault(name, []).append(_Cover(count, signature.simple, signature.label))
@@ -80,18 +89,26 @@ class Signatures:
             if len(covers) > _APART:
                 self._covers[name] = list(_strictest(covers))
 
-    def _stands(self, field: Field, signature: _Signature, damaged: list[Field]) -> bool:
+    def _of(self, name: bytes) -> list[_Cover]:
+        """The signatures that cover fields of this name."""
+        if self._unread and name:
+            long = len(self._mentioned) > _LONG
+            if long or name in self._mentioned or name in _ARC_SET:
+                self._read()
+        return self._covers.get(name, [])
+
+    def _stands(self, field: Field, signature: _Signature, damaged: dict[bytes, int]) -> bool:
         if field.key != _ARC_SEAL and not self._present[b"from"]:
             return False
-        return not any(broken.rank < signature.counts.get(broken.key, 0) for broken in damaged)
+        return all(count <= damaged.get(name, _ALL) for name, count in signature.counts.items())
 
     def rewriting(self, field: Field, raw: bytes) -> str:
         """What breaks if `field` gets the octets `raw`, which may give it another name."""
-        if not self._covers and not self._own:
+        if not self._mentioned:
             return ""
         after = Field(raw)
         if after.key != field.key:
-            return _sentence([*self._hits(field), *self._covers.get(after.key, ())])
+            return _sentence([*self._hits(field), *self._of(after.key)])
         same = relaxed(raw) == relaxed(field.raw)
         return _sentence([cover for cover in self._hits(field) if cover.simple or not same])
 
@@ -101,11 +118,11 @@ class Signatures:
 
     def adding(self, name: bytes) -> str:
         """What breaks if a field called `name` (lower case) is put on top of the block."""
-        return _sentence([cover for cover in self._covers.get(name, ()) if cover.depth > self._present[name]])
+        return _sentence([cover for cover in self._of(name) if cover.depth > self._present[name]])
 
     def _hits(self, field: Field) -> Iterator[_Cover]:
         """What covers this field; a signature covers itself."""
-        yield from (cover for cover in self._covers.get(field.key, ()) if cover.depth > field.rank)
+        yield from (cover for cover in self._of(field.key) if cover.depth > field.rank)
         if id(field) in self._own:
             yield self._own[id(field)]
 
@@ -140,7 +157,7 @@ def _parse(field: Field) -> _Signature | None:
         return _Signature(
             f"ARC-Seal i={_shown(tags[b'i'])} {who}", dict.fromkeys(_ARC_SET, _ALL), simple=False
         )
-    names = Counter(name.strip(b" \t").lower() for name in tags[b"h"].split(b":"))
+    names = Counter(filter(None, (name.strip(b" \t").lower() for name in tags[b"h"].split(b":"))))
     canonical, _, _ = tags.get(b"c", b"simple").lower().partition(b"/")
     if canonical not in (b"simple", b"relaxed"):
         return None

@@ -265,8 +265,9 @@ class _Audit:
         message_id, of, labels, key = values[5], values[10], values[15], values[20]
         outcome, kept_id, kept_key, kept_labels = kept
         name, kept_name = (normalise_message_id(str(text or "").encode()) for text in (message_id, kept_id))
-        by_id = name is not None and self._options.get("dedup") == "message-id"
-        if of is None and self._options.get("dedup") not in POLICIES:
+        policy = self._options.get("dedup", "")  # or what an index that is shared calls its own
+        by_id = name is not None and policy.rpartition(" ")[2] == "message-id"
+        if of is None and policy not in POLICIES:
             return  # a copy of what stands in another destination, by an index that they share
         if outcome not in {WRITTEN, QUARANTINED}:
             self._problem("duplicate", f"row {number}", f"a copy of row {of}, which is not kept")
@@ -365,7 +366,7 @@ class _Audit:
         """The row of a source that is to be read again, by its name, or else by its content."""
         found = self._query("SELECT id FROM source WHERE uri = ?", (source.uri,)).fetchall()
         if not found and source.is_path:
-            identity = (source.size, sample_digest(source.uri))
+            identity = (source.size, sample_digest(source.name))
             found = self._query("SELECT id FROM source WHERE size = ? AND digest = ?", identity).fetchall()
         elif not found:
             found = self._query("SELECT id FROM source WHERE digest IS NULL").fetchall()

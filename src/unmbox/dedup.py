@@ -211,7 +211,6 @@ class DedupIndex:
         if policy not in POLICIES:
             raise UsageError(f"unknown dedup policy {policy!r}: choose one of {', '.join(POLICIES)}")
         self.policy = policy
-        self.policy = policy
         self._off = policy == "off"
         self._by_id = policy == "message-id"
         self._store: Store

@@ -29,7 +29,8 @@ SourceLike = Union[str, "os.PathLike[str]", Readable, IO[bytes], Iterable[bytes]
 class Source:
     """One stream of octets. `name` says where from; `size` is in octets, None where it is unknown.
 
-    `uri` tells it from other sources: the absolute path of a file, else a name that the caller gives.
+    `uri` tells it from other sources, in text that has UTF-8: the absolute path of a file, else a name that
+    the caller gives.
     """
 
     def __init__(self, source: SourceLike) -> None:
@@ -41,7 +42,8 @@ class Source:
         if isinstance(source, (str, os.PathLike)):
             self._path = Path(source)
             self.name = str(self._path)
-            self.uri = os.path.abspath(self._path)  # noqa: PTH100  # resolve() would follow links
+            path = os.path.abspath(self._path)  # noqa: PTH100  # resolve() would follow links
+            self.uri = os.fsencode(path).decode("utf-8", "backslashreplace")
             self.size = _checked_size(self._path)
         elif isinstance(given, (bytes, bytearray, memoryview)):
             raise UsageError("bytes are no source: pass io.BytesIO(data), or a path as str")
