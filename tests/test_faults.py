@@ -101,7 +101,7 @@ def running(*arguments: str | Path, **more: Any) -> Iterator[subprocess.Popen[by
 
 
 def end_of(process: subprocess.Popen[bytes], given: bytes = b"") -> Done:
-    out, err = process.communicate(given, timeout=60)
+    out, err = process.communicate(given, timeout=300)
     assert process.returncode == DONE or not out
     return Done(process.returncode, err.decode())
 
