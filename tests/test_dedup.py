@@ -6,8 +6,8 @@ import contextlib
 import hashlib
 import itertools
 import json
-import random
 import os
+import random
 import re
 import signal
 import sqlite3

@@ -145,16 +145,22 @@ def steps_of(order: Order) -> list[str]:
     return fault.names
 
 
-@pytest.mark.parametrize("at_once", [True, False], ids=["dead at once", "put in order"])
-def test_the_end_at_any_step(at_once: bool, tmp_path: Path, sources: list[Path], undisturbed: Left) -> None:
+@pytest.mark.parametrize(
+    ("at_once", "batch"),
+    [(True, 3), (True, 1), (False, 3)],
+    ids=["dead", "dead, in small steps", "put in order"],
+)
+def test_the_end_at_any_step(
+    at_once: bool, batch: int, tmp_path: Path, sources: list[Path], undisturbed: Left
+) -> None:
     """Before and after each call that changes files, folders or the manifest, and half-way through writes."""
-    names = steps_of(Order(sources, tmp_path / "steps", spool=SPOOL))
+    names = steps_of(Order(sources, tmp_path / "steps", batch=batch, spool=SPOOL))
     assert {name.split(maxsplit=1)[1] for name in names} == {
         *("close", "unlink", "link", "mkdir", "write", "through write", "commit"),
     }
     done = set()
     for last, name in enumerate(names):
-        order = Order(sources, tmp_path / f"eml{last}", spool=SPOOL)
+        order = Order(sources, tmp_path / f"eml{last}", batch=batch, spool=SPOOL)
         fault = Fault(last)
         assert dead(fault, order, at_once=at_once)
         assert fault.names[last] == name
@@ -221,7 +227,7 @@ def interrupted(order: Order, at: int, within: Callable[[CodeType], bool]) -> in
         return local
 
     before = sys.gettrace()
-    sys.settrace(lambda frame, event, argument: local if within(frame.f_code) else None)
+    sys.settrace(lambda frame, *_: local if within(frame.f_code) else None)
     try:
         if at:
             with pytest.raises(KeyboardInterrupt):
@@ -248,7 +254,7 @@ def test_an_interrupt_at_any_line(
     within: Callable[[CodeType], bool], sample: int, tmp_path: Path, sources: list[Path], undisturbed: Left
 ) -> None:
     """Python delivers signals between any two lines; none may commit half of a step."""
-    count = interrupted(Order(sources, tmp_path / "all", spool=SPOOL), 0, within)
+    count = interrupted(Order(sources, tmp_path / "all", batch=4, spool=SPOOL), 0, within)
     for at in sorted(random.Random(5).sample(range(1, count), sample)):
         order = Order(sources, tmp_path / f"eml{at}", batch=4, spool=SPOOL)
         interrupted(order, at, within)
@@ -270,14 +276,17 @@ def test_what_is_gathered_is_kept_when_a_source_ends_too_soon(eml: Path) -> None
     assert column(eml, "outcome") == ["written", "written", "duplicate", "written"]
 
 
-def test_the_settled_variant_outlives_a_kill(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variant", "body"), [("mboxrd", ">>From one\n"), ("mboxo", ">> Two\n>>From three\n>> four\n")]
+)
+def test_the_settled_variant_outlives_a_kill(variant: str, body: str, tmp_path: Path) -> None:
     """The first octets decide for the whole source, in the very batch in which they came."""
     source = tmp_path / "a.mbox"
-    source.write_bytes(mailbox(mail(number, ">>From one\n" + "text\n" * 5000) for number in range(60)))
+    source.write_bytes(mailbox(mail(number, body + "text\n" * 5000) for number in range(60)))
     unmbox.convert(source, tmp_path / "whole")
     whole = left(tmp_path / "whole")
-    assert whole.rows["source"][0][4] == "mboxrd"
-    for last in range(100, 150, 7):
+    assert whole.rows["source"][0][4] == variant
+    for last in range(100, 150, 16):
         order = Order([source], tmp_path / f"eml{last}", batch=2)
         assert dead(Fault(last), order)
         assert_same_in_the_end(order, whole)
