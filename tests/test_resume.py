@@ -277,12 +277,14 @@ def test_what_is_gathered_is_kept_when_a_source_ends_too_soon(eml: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("variant", "body"), [("mboxrd", ">>From one\n"), ("mboxo", ">> Two\n>>From three\n>> four\n")]
+    ("variant", "body"),
+    [("mboxrd", ">>From one\n"), ("mboxo", ">> Two\n>>From three\n>> four\n")],
+    ids=["mboxrd", "mboxo"],
 )
 def test_the_settled_variant_outlives_a_kill(variant: str, body: str, tmp_path: Path) -> None:
     """The first octets decide for the whole source, in the very batch in which they came."""
     source = tmp_path / "a.mbox"
-    source.write_bytes(mailbox(mail(number, body + "text\n" * 5000) for number in range(60)))
+    source.write_bytes(mailbox(mail(number, body + "text\n" * 5000) for number in range(100)))
     unmbox.convert(source, tmp_path / "whole")
     whole = left(tmp_path / "whole")
     assert whole.rows["source"][0][4] == variant
@@ -295,11 +297,11 @@ def test_the_settled_variant_outlives_a_kill(variant: str, body: str, tmp_path: 
 @pytest.mark.parametrize("newline", ["\r", "\r\n"])
 def test_line_ends_outlive_a_kill(tmp_path: Path, newline: str) -> None:
     source = tmp_path / "a.mbox"
-    source.write_bytes(mailbox((mail(number, "text\n" * 5000) for number in range(60)), newline))
+    source.write_bytes(mailbox((mail(number, "text\n" * 5000) for number in range(100)), newline))
     unmbox.convert(source, tmp_path / "whole")
     order = Order([source], tmp_path / "eml", batch=2)
     assert dead(Fault(100), order)
-    assert 0 < len(emls(order.destination)) < 60
+    assert 0 < len(emls(order.destination)) < 100
     assert_same_in_the_end(order, left(tmp_path / "whole"))
 
 
