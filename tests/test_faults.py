@@ -26,7 +26,7 @@ from unmbox._schema import MANIFEST_NAME
 from unmbox._verify import verify
 from unmbox.manifest import Manifest
 
-DONE, BAD_USE, STOPPED = 0, 2, 3
+DONE, DAMAGED, BAD_USE, STOPPED = 0, 1, 2, 3
 MAILS = [mail(number, "A line of text.\n" * (number % 7 * 100)) for number in range(40)]
 
 
@@ -557,6 +557,30 @@ def test_a_signal_while_a_file_is_converted(number: signal.Signals, tmp_path: Pa
     assert report.already + report.messages == 2000
     assert len(emls(eml)) == 2000
     assert verify(eml, sources=source).ok
+
+
+# -- a message that cannot be converted ------------------------------------------------------------------
+
+
+def test_a_quarantined_message_is_told_by_the_exit_status(
+    source: Path, eml: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_heed_signals", lambda: None)
+    send = unmbox.EmlWriter.send
+
+    def failing_send(writer: unmbox.EmlWriter, event: unmbox.Event) -> bytes:
+        if isinstance(event, unmbox.Head) and b"Subject: Mail 7\n" in event.data:
+            raise RecursionError("made up")
+        return send(writer, event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unmbox.EmlWriter, "send", failing_send)
+        for _ in range(2):
+            assert cli.main(["convert", str(source), str(eml), "--quiet"]) == DAMAGED
+            assert len(emls(eml)) == len(MAILS)
+            assert verify(eml).quarantined == 1
+    assert cli.main(["convert", str(source), str(eml), "--quiet"]) == DONE
+    assert emls(eml) == whole
 
 
 # -- what goes wrong after what went wrong ---------------------------------------------------------------
