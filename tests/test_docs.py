@@ -63,8 +63,19 @@ def test_examples_run(page: Page, desk: Path) -> None:
 
 
 def test_there_are_examples_to_run() -> None:
-    names = {page.path.name for page in pages()}
-    assert {"README.md", "tutorial.md", "how-to.md"} <= names
+    names = {page.path.relative_to(PROJECT).as_posix() for page in pages()}
+    assert {"README.md", "docs/tutorial.md", "docs/how-to/reading.md", "docs/how-to/embedding.md"} <= names
+
+
+def test_every_how_to_page_is_listed() -> None:
+    folder = PROJECT / "docs" / "how-to"
+    index = (folder / "index.md").read_text("utf-8")
+    missing = [
+        path.name
+        for path in folder.glob("*.md")
+        if path.name != "index.md" and f"]({path.name})" not in index
+    ]
+    assert not missing
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(PROJECT)))

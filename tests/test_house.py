@@ -217,7 +217,7 @@ def project_files() -> list[Path]:
     return [
         path
         for path in found
-        if path.is_file() and path.suffix != ".mbox" and not path.name.startswith(".coverage")
+        if path.is_file() and path.suffix != ".mbox" and not path.name.startswith((".coverage", ".git"))
     ]
 
 
