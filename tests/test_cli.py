@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import unmbox
+from unmbox._command_convert import command as convert_command
 from unmbox._inspect import inspect as inspect_mailboxes
-from unmbox.cli import command
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "sample-takeout.mbox"
 PYTHON = sys.executable
@@ -251,7 +251,7 @@ def test_what_cannot_be_converted_is_said_and_shows_in_the_status(mailbox: Path,
 
 def test_every_keyword_of_the_function_is_an_option_of_convert() -> None:
     keywords = inspect.signature(unmbox.convert).parameters
-    options = command.commands["convert"].make_context("convert", ["SOURCE", "DEST"]).params
+    options = convert_command.make_context("convert", ["SOURCE", "DEST"]).params
     for name in options.keys() - {"paths", "as_json", "quiet"}:
         assert keywords[name].default == options[name], name
     # A manifest elsewhere is for those who bring a sink of their own.

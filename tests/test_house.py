@@ -42,7 +42,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),
     ("_place _mail _copies _batches _job _convert", "_inspect", "_messages", "_verify"),
-    ("__init__ _terminal cli __main__", "aio"),
+    ("__init__ _terminal _command _command_convert _command_inspect _command_verify cli __main__", "aio"),
 )
 # What `import unmbox` must not load: the extras, and what only some calls need of the standard library.
 LATE = {"chardet", "click", "rich", "anyio", "aiofiles", "fsspec", "zstandard", "sqlite3", "asyncio", "email"}

@@ -1,0 +1,56 @@
+"""What the commands share: options, sources as they are given, exit statuses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
+
+import click
+
+from unmbox._terminal import complain
+from unmbox._variant import VARIANTS
+
+DONE, DAMAGED, BAD_USE, STOPPED = 0, 1, 2, 3
+"""Exit statuses; those of signals are 128 and the signal's number."""
+
+
+def shared(function: Callable[..., int]) -> Callable[..., int]:
+    """The options that all commands have."""
+    for option in (
+        click.option(
+            "--debug", is_flag=True, expose_value=False, help="Show where in the program an error arose."
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."),
+    ):
+        function = option(function)
+    return function
+
+
+variant = click.option(
+    "--variant",
+    type=click.Choice(VARIANTS),
+    default="auto",
+    show_default=True,
+    help='How the mailbox protects lines that begin "From ". Decided from its text unless named.',
+)
+
+
+def opened(sources: Sequence[str]) -> list[str | BinaryIO]:
+    """The sources, with standard input for "-"."""
+    if sources.count("-") > 1:
+        raise click.UsageError("standard input can be read once: name - once")
+    if "-" in sources and (sys.stdin is None or sys.stdin.isatty()):
+        raise click.UsageError(
+            "nothing comes from standard input: pipe a mailbox into the command, or name a file"
+        )
+    return [sys.stdin.buffer if source == "-" else source for source in sources]
+
+
+def status(not_mbox: Sequence[str]) -> int:
+    """The exit status for these sources without a From_ line, each complained about."""
+    for name in not_mbox:
+        complain(
+            f'{name} is no mbox: no line of it that begins "From " starts a message. Is it the right file?'
+        )
+    return BAD_USE if not_mbox else DONE
