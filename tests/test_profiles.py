@@ -1,0 +1,86 @@
+"""Profiles: the data that comes with unmbox, files of one's own, and what is wrong with bad ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unmbox import profiles
+from unmbox.errors import UsageError
+from unmbox.profiles import BODY_REPAIRS, Profile
+
+every = pytest.mark.parametrize("name", profiles.names())
+
+
+def write(folder: Path, **members: Any) -> Path:
+    path = folder / "mine.json"
+    path.write_text(json.dumps({"name": "mine", "title": "Mine", **members}), "utf-8")
+    return path
+
+
+@every
+def test_a_profile_is_whole_and_called_like_its_file(name: str) -> None:
+    profile = profiles.load(name)
+    assert profile.name == name
+    assert profile.title
+    assert profile.about
+
+
+@every
+def test_what_a_profile_does_has_a_source_or_is_said_to_be_unknown(name: str) -> None:
+    profile = profiles.load(name)
+    told = {about for fact in profile.facts for about in fact.about}
+    done = {*profile.options, *profile.checks, *profile.force}
+    assert done <= told, f"no fact tells of {sorted(done - told)}"
+    for fact in profile.facts:
+        assert fact.source is None or fact.source.startswith("https://")
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = write(tmp_path, checks={"size": 5}, force=[BODY_REPAIRS[0]], options={"newline": "lf"})
+    for given in (path, str(path)):
+        profile = profiles.load(given)
+        assert profile == Profile(
+            "mine", "Mine", options={"newline": "lf"}, force=frozenset({"body-nul"}), checks={"size": 5}
+        )
+        assert profile.unknown() == ["newline", "body-nul", "size"]
+
+
+def test_no_such_profile(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no profile is called 'zoho': choose one of .*zoho-mail"):
+        profiles.load("zoho")
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        profiles.load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ({"option": {}}, "'option' is no member of a profile: write one of name, title"),
+        ({"title": ""}, "'title' is missing, or no text"),
+        ({"options": {"durable": True}}, "'durable' is none of options: write one of headers"),
+        ({"options": {"newline": "cr"}}, "'newline' in options cannot be \"cr\""),
+        ({"options": []}, "'options' must be an object"),
+        ({"checks": {"size": 0}}, "'size' in checks cannot be 0"),
+        ({"checks": {"size": True}}, "'size' in checks cannot be true"),
+        ({"checks": {"field_size": {"to": "4000"}}}, "'field_size' in checks cannot be"),
+        ({"folders": {"chats": "Chats"}}, "'chats' in folders: write a name or null for one of trash"),
+        ({"force": "nul"}, "'force' must be an array"),
+        ({"facts": [{"says": "x"}]}, "'facts' must be an array"),
+    ],
+)
+def test_what_is_wrong_with_a_profile_is_said(tmp_path: Path, members: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        profiles.load(write(tmp_path, **members))
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "sentence"), [("{", "is no JSON"), ("[]", "must be one JSON object")])
+def test_a_file_that_is_no_profile(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(UsageError, match=sentence):
+        profiles.load(path)
