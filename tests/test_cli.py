@@ -228,6 +228,36 @@ def test_the_same_command_again_has_nothing_to_do(mailbox: Path, eml: Path) -> N
     assert everything(eml) == before
 
 
+def test_a_dry_run_says_what_would_be_written(eml: Path) -> None:
+    done = unmbox_("convert", "--dry-run", SAMPLE, eml)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"12 messages (9.8 kB): 11 would be written to {eml}, 1 copy left out\n")
+    assert "nothing was written" in done.out
+    assert not eml.exists()
+    dry = unmbox_("convert", "--dry-run", "--json", SAMPLE, eml).json
+    wet = unmbox_("convert", "--json", SAMPLE, eml).json
+    assert {**dry, "seconds": 0} == {**wet, "seconds": 0}
+
+
+def test_a_dry_run_knows_what_is_done_already(mailbox: Path, eml: Path) -> None:
+    unmbox_("convert", mailbox, eml)
+    before = {path: path.read_bytes() for path in eml.rglob("*") if path.is_file()}
+    report = unmbox_("convert", "--dry-run", mailbox, SAMPLE, eml, "--json").json
+    assert (report["already"], report["written"]) == (3, 11)
+    done = unmbox_("convert", "--dry-run", mailbox, eml, "--newline", "lf")
+    assert done.status == 2
+    assert_one_sentence(done)
+    assert "newline: crlf, now lf" in done.err
+    report = unmbox_("convert", "--dry-run", "--no-resume", mailbox, eml, "--json").json
+    assert (report["already"], report["written"]) == (0, 3)
+    assert {path: path.read_bytes() for path in eml.rglob("*") if path.is_file()} == before
+
+
+def test_a_dry_run_leaves_a_shared_index_alone(mailbox: Path, eml: Path) -> None:
+    with pytest.raises(unmbox.UsageError, match="shared index"):
+        unmbox.convert(mailbox, eml, dedup=unmbox.DedupIndex(), dry_run=True)
+
+
 BROKEN = """
 import sys, unmbox._convert as convert
 from unmbox.cli import main

@@ -64,6 +64,7 @@ from unmbox.naming import DEFAULT_LAYOUT
     help="Go on where an earlier run into DEST stopped, or remove what it wrote and start afresh.",
 )
 @click.option("--durable", is_flag=True, help="Sync to the disk as it goes: slower, safe from a power cut.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
 @shared
 def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: Any) -> int:
@@ -76,6 +77,7 @@ def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: An
     Examples:
       unmbox convert "All mail.mbox" eml/
       unmbox convert Inbox.mbox Sent.mbox eml/ --layout "{year}/{subject}_{hash}"
+      unmbox convert --dry-run "All mail.mbox" eml/
       unzip -p takeout-001.zip "*.mbox" | unmbox convert - eml/
     """
     if len(paths) < 2:
@@ -87,5 +89,5 @@ def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: An
     if as_json:
         say(json.dumps(report.to_dict(), indent=2))
     elif not quiet:
-        say(summary(report, destination))
+        say(summary(report, destination, dry_run=options["dry_run"]))
     return status(report.not_mbox) or (DAMAGED if report.quarantined else DONE)

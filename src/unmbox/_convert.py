@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 from unmbox._batches import Batches
 from unmbox._copies import Copies
 from unmbox._job import Job
 from unmbox._parser import Parser
-from unmbox._place import Place
+from unmbox._place import Nowhere, Place
 from unmbox._report import Progress, Report
 from unmbox._writer import EmlWriter
 from unmbox.dedup import DedupIndex
@@ -35,6 +36,7 @@ def convert(
     repair_signed: bool = False,
     locale: str | None = None,
     durable: bool = False,
+    dry_run: bool = False,
     manifest: str | os.PathLike[str] | None = None,
     progress: Callable[[Progress], object] | None = None,
 ) -> Report:
@@ -48,23 +50,22 @@ def convert(
     The manifest is ``unmbox-manifest.sqlite`` in the folder, or the path that `manifest` gives; a sink of
     your own has none unless you give one. With it, the same call again goes on where the last commit was
     (`resume=False` starts afresh and removes what the manifest names), and new sources are added.
-    `durable` syncs every batch to the disk. `progress` is called with a `Progress` ten times a second.
+    `durable` syncs every batch to the disk. `dry_run` reads, mends and counts as ever, what an earlier run
+    has done included, but writes nothing: no folder, no file, no manifest. `progress` is called with a
+    `Progress` ten times a second.
 
     Raises `UsageError` before anything is written, `SourceError` where a source cannot be read (on) and
     `DestinationError` where the destination refuses. What was committed before stays, and the same call
     goes on from there.
     """
-    opened = _distinct(Source(source) for source in as_list(sources))
-    if not opened:
-        raise UsageError("no source: name at least one mailbox")
+    opened = _opened(sources)
     new_writer = partial(
         EmlWriter, headers=headers, newline=newline, repair_signed=repair_signed, locale=locale
     )
     new_writer()  # a bad option is an error now, before anything is written
     Parser(variant=variant)
     names = Layout(layout)
-    index = DedupIndex(policy=dedup) if isinstance(dedup, str) else dedup
-    shared = index is dedup
+    index, shared = _index(dedup, dry_run=dry_run)
     options = {
         "headers": headers,
         "newline": newline,
@@ -74,18 +75,16 @@ def convert(
         "repair_signed": str(repair_signed).lower(),
         "locale": locale or "",
     }
+    if manifest is None and isinstance(destination, (str, os.PathLike)):
+        manifest = Path(destination) / MANIFEST_NAME
     digests = {source.uri: sample_digest(source.name) for source in opened if source.is_path}
     with ExitStack() as stack:
-        place = stack.enter_context(Place(destination, durable=durable))
-        if manifest is None and place.folder:
-            manifest = place.folder / MANIFEST_NAME
+        place = stack.enter_context(Place(Nowhere() if dry_run else destination, durable=durable))
         record: Manifest | None = None
         if manifest is not None:
-            record = stack.enter_context(Manifest.open(manifest, options, durable=durable, afresh=not resume))
-            place.clear_leftovers()
-            record.undo_pending(place.remove)
-            if not shared and index.policy != "off":
-                index = DedupIndex(connection=record.connection, policy=index.policy)
+            opening = Manifest.open(manifest, options, durable=durable, afresh=not resume, dry=dry_run)
+            record = stack.enter_context(opening)
+            index = _recorded(index, record, place, shared=shared)
         # A kill may keep messages from a shared index, and then copies of them are kept too.
         by_place = shared or index.policy == "off"
         batches = Batches(place, record, Copies(index, record, shared=shared), names, by_place=by_place)
@@ -93,13 +92,33 @@ def convert(
         return job.run(opened, digests)
 
 
-def _distinct(sources: Iterable[Source]) -> list[Source]:
+def _recorded(index: DedupIndex, record: Manifest, place: Place, *, shared: bool) -> DedupIndex:
+    """The index to use beside a manifest, from which and from the place a killed run's leavings are gone."""
+    place.clear_leftovers()
+    record.undo_pending(place.remove)
+    if shared or index.policy == "off":
+        return index
+    return DedupIndex(connection=record.connection, policy=index.policy)
+
+
+def _index(dedup: str | DedupIndex, *, dry_run: bool) -> tuple[DedupIndex, bool]:
+    """The index that is meant, and whether it is shared with other runs."""
+    if isinstance(dedup, str):
+        return DedupIndex(policy=dedup), False
+    if dry_run:
+        raise UsageError("a dry run would fill the shared index: give the name of a policy instead")
+    return dedup, True
+
+
+def _opened(given: SourceLike | Iterable[SourceLike]) -> list[Source]:
     """Each source once, under a name of its own."""
     known: dict[str, Source] = {}
     streams = 0
-    for source in sources:
+    for source in map(Source, as_list(given)):
         if not source.is_path:
             streams += 1
             source.uri = f"stream:{streams}"
         known.setdefault(source.uri, source)
+    if not known:
+        raise UsageError("no source: name at least one mailbox")
     return list(known.values())

@@ -9,7 +9,24 @@ from pathlib import Path
 
 from unmbox.errors import DestinationError
 from unmbox.manifest import Written
-from unmbox.sinks import DirectorySink, Sink
+from unmbox.sinks import Dated, DirectorySink, Sink, Target
+
+
+class Nowhere:
+    """A sink that forgets what it is given, and its own target: for a run that only says what it would do."""
+
+    def open(self, message: Dated, /) -> Target:
+        """A target for this message."""
+        return self
+
+    def write(self, data: bytes, /) -> None:
+        """Forget these octets."""
+
+    def commit(self, name: str, /) -> None:
+        """Forget this name."""
+
+    def discard(self) -> None:
+        """There is nothing to forget."""
 
 
 class Place:

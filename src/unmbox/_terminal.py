@@ -19,9 +19,9 @@ _SHOWN = 20
 _WIDE = 76
 
 
-def summary(report: unmbox.Report, destination: str) -> str:
+def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -> str:
     read = f"{_count(report.messages, 'message')} ({_size(report.bytes_in)})"
-    lines = [f"{read}: {report.written:,} written to {destination}"]
+    lines = [f"{read}: {report.written:,} {'would be ' if dry_run else ''}written to {destination}"]
     if report.duplicates:
         lines[0] += f", {_count(report.duplicates, 'copy', 'copies')} left out"
     if report.filtered:
@@ -42,6 +42,8 @@ def summary(report: unmbox.Report, destination: str) -> str:
         )
     if report.junk:
         lines.append(f"{_count(report.junk, 'octet')} left out: before the first message, part of none")
+    if dry_run:
+        lines.append(f"nothing was written; the EML files would take {_size(report.bytes_out)}")
     if report.seconds >= 1:
         lines.append(f"{report.seconds:,.0f} s, {_size(report.bytes_in / report.seconds)}/s")
     return "\n".join(lines)

@@ -29,6 +29,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ from unmbox._record import (
     state_of,
     thread_id,
 )
-from unmbox._schema import CACHE, MANIFEST_NAME, check_ours, create, our_errors, read_options
+from unmbox._schema import CACHE, MANIFEST_NAME, check_ours, create, our_errors, read_only, read_options
 from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
 
@@ -109,11 +110,13 @@ class Manifest:
         durable: bool = False,
         afresh: bool = False,
         timeout: float = 3.0,
+        dry: bool = False,
     ) -> Manifest:
         """Create the manifest at `path`, or open it and check that it belongs to a run with these options.
 
         `undo_pending` must follow. With `afresh` that takes back everything, and the options may differ.
-        A process that holds the file is waited for, `timeout` seconds at most.
+        A process that holds the file is waited for, `timeout` seconds at most. If it is `dry`, all of this
+        happens to a copy in a temporary file of SQLite's own, which is gone when it is closed.
 
         Raises `UsageError` where the options differ, and `DestinationError` where the file is locked,
         damaged, of another schema or none of ours: it is then left as it is.
@@ -122,8 +125,13 @@ class Manifest:
 
         path = os.fspath(path)
         with our_errors(path):
-            connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                "" if dry else path, timeout=timeout, isolation_level=None, check_same_thread=False
+            )
             try:
+                if dry and os.path.exists(path):  # noqa: PTH110  # a Path would be the only one here
+                    with closing(read_only(path)) as original:
+                        original.backup(connection)
                 manifest = cls(connection, path, options)
                 manifest._claim(durable=durable, afresh=afresh)
             except BaseException:
