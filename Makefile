@@ -8,7 +8,7 @@ BIN = .venv/bin
 unexport PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean setup
+.PHONY: help demo test lint docs bench clean setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 16
@@ -27,12 +27,16 @@ lint: setup ## the checks that run no test: ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: setup ## the documentation as a site, in site/; a broken link is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d site/.doctrees docs site
+	@echo 'Open site/index.html'
+
 bench: setup ## what the parts cost, and whole runs beside peers, on this machine
 	$(BIN)/python -m pytest benchmarks
 	$(BIN)/python -m benchmarks.compare
 
 clean: ## remove all that these commands made
-	rm -rf .venv .venv.* demo build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf .venv .venv.* demo site build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # `.venv/.whole` is written last and says what .venv was made for; `.venv/.files` says what must be in it.

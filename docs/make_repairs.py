@@ -1,4 +1,3 @@
-# ruff: noqa: INP001  # a script, not a package
 """Write `repairs.md`: every repair with what it does, before and after, and its effect on signatures.
 
     python docs/make_repairs.py

@@ -218,7 +218,10 @@ def project_files() -> list[Path]:
     return [
         path
         for path in found
-        if path.is_file() and path.suffix != ".mbox" and not path.name.startswith((".coverage", ".git"))
+        if path.is_file()
+        and path.suffix != ".mbox"
+        and not path.name.startswith(".coverage")
+        and path.name != ".git"
     ]
 
 

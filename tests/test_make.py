@@ -154,7 +154,7 @@ def test_without_a_fitting_python_it_says_what_is_needed(checkout: Checkout) -> 
 
 def test_make_names_its_commands() -> None:
     done = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, check=True)
-    for name in ("demo", "test", "lint", "bench", "clean", "help"):
+    for name in ("demo", "test", "lint", "docs", "bench", "clean", "help"):
         assert re.search(rf"^  make {name} +\w", done.stdout, re.MULTILINE)
 
 
