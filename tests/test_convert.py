@@ -295,6 +295,24 @@ def test_a_sink_that_refuses_stops_the_run(write: Any, tmp_path: Path) -> None:
     assert len(whole.files) == 9, "what was pending is done again"
 
 
+def test_a_sink_that_settles_later_is_waited_for(write: Any, tmp_path: Path) -> None:
+    class Later(Folder):
+        broken = True
+
+        def settle(self) -> None:
+            if self.broken:
+                raise ConnectionError("not arrived")
+
+    sink, manifest = Later(), tmp_path / "record.sqlite"
+    source = write("a.mbox", mailbox(mail(number) for number in range(9)))
+    with pytest.raises(ConnectionError, match="not arrived"):
+        unmbox.convert(source, sink, manifest=manifest)
+    sink.broken, sink.files = False, {}
+    report = unmbox.convert(source, sink, manifest=manifest)
+    assert (report.written, len(sink.files)) == (9, 9), "nothing of the batch counted as done"
+    assert unmbox.convert(source, Later(), manifest=manifest).already == 9
+
+
 def test_the_manifest_may_stand_elsewhere(write: Any, tmp_path: Path, eml: Path) -> None:
     manifest = tmp_path / "elsewhere.sqlite"
     source = write("a.mbox", mailbox([mail(1)]))

@@ -111,6 +111,7 @@ class Batches:
                 manifest.commit(batch)
             for mail, row in zip(mails, batch.rows, strict=True):
                 self._write(mail, row.path)
+            self._place.settle()
             self._confirm(batch.rows)
         self._next_id = first + len(mails)
         self._mails, self._batch, self._octets = [], Batch(), 0
@@ -124,6 +125,7 @@ class Batches:
             [verdict] = self._copies.judge([mail], failed.id)
             row = self._row(mail, failed.id, verdict)
             self._write(mail, row.path)
+            self._place.settle()
             if failed.path:
                 self._place.remove(mail.as_stored(failed.path))
             if self._manifest:

@@ -71,6 +71,11 @@ class Place:
             for parent in Path(written.path).parents[:-1]:
                 (self.folder / parent).rmdir()
 
+    def settle(self) -> None:
+        """Have a sink that commits behind our back, if it is one, make sure of all that it was given."""
+        if settle := getattr(self.sink, "settle", None):
+            settle()
+
     def sync(self, paths: Iterable[str]) -> None:
         """If all is to be durable, bring names to the disk: of new files, and of folders that may be new."""
         if self.folder is None or not self._durable or not hasattr(os, "O_DIRECTORY"):

@@ -52,7 +52,7 @@ class Target(Protocol):
 
 
 class Sink(Protocol):
-    """A place for EMLs."""
+    """A place for EMLs. If it may be busy after `commit`, ``settle()`` is called after a batch and waits."""
 
     def open(self, message: Dated, /) -> Target:
         """A target for this message."""
