@@ -31,8 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "_charset _decode labels _dates _made "
             "_fields _health _signatures _raw8 _encode _block _repairs _report"
         ),
-        "naming",
-        "profiles",
+        "naming _folders profiles",
     ),
     (
         "_head",

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from unmbox import _headers
+from unmbox._folders import LabelTable
 from unmbox.errors import SourceError
 
 MAX_CANDIDATES = 10_000
@@ -30,14 +31,6 @@ _PIECE = 1 << 16
 _STATUS = re.compile(rb"^((?:X-(?:Mozilla-)?)?Status)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _LETTERS = {"R": "read", "A": "answered", "F": "flagged", "D": "deleted", "T": "draft"}
 _MOZILLA = {0x1: "read", 0x2: "answered", 0x4: "flagged", 0x8: "deleted"}
-_STATE_LABELS = {
-    "Opened": ("read", True),
-    "Unread": ("read", False),
-    "Starred": ("flagged", True),
-    "Important": ("important", True),
-    "Draft": ("draft", True),
-    "Drafts": ("draft", True),
-}
 _BEFORE_NEWLINE = ("id", "uri", "size", "scheme", "variant", "junk", "mtime", "digest")
 _surrogates = re.compile("[\ud800-\udfff]")
 _is_thread = re.compile(rb"[0-9]{1,20}").fullmatch
@@ -70,7 +63,7 @@ class Row(NamedTuple):
     subject: str | None = None
     labels: Sequence[str] = ()
     thread_id: str | None = None
-    state: Mapping[str, bool] | None = None
+    state: Mapping[str, bool | str] | None = None
     head_size: int | None = None
     body_size: int | None = None
     key: bytes | None = None
@@ -248,18 +241,16 @@ def sample_digest(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def state_of(block: bytes, labels: Iterable[str] = ()) -> dict[str, bool]:
+def state_of(
+    block: bytes, labels: Sequence[str] = (), table: LabelTable | None = None
+) -> dict[str, bool | str]:
     """What a header block (lines end in LF) and Gmail's labels say of a message's state in its mailbox.
 
-    Keys, where something is said: read, answered, flagged, deleted, draft, important. Sources: Status and
-    X-Status as c-client and Dovecot write them, the bits of X-Mozilla-Status, and Takeout's pseudo-labels
-    in English, of which Unread outdoes Opened.
+    Keys, where something is said: read, answered, flagged, deleted, draft, important, chat, snoozed, muted,
+    forwarded, category (a text). Sources: Status and X-Status as c-client and Dovecot write them, the bits of
+    X-Mozilla-Status, and Takeout's pseudo-labels, of which Unread outdoes Opened (see `LabelTable`).
     """
-    state: dict[str, bool] = {}
-    for label in labels:
-        if label in _STATE_LABELS:
-            name, value = _STATE_LABELS[label]
-            state[name] = value and state.get(name, True)
+    state = (table or LabelTable.load()).states(labels) if labels else {}
     if b"tatus" in block or b"TATUS" in block:
         for name, value in _STATUS.findall(block):
             for key, said in _status(name.lower(), value.strip()):
@@ -302,8 +293,8 @@ def labels_to_json(labels: Sequence[str]) -> str:
 
 # A handful of states, told a million times.
 @lru_cache(maxsize=256)
-def _state_to_json(items: tuple[tuple[str, bool], ...]) -> str:
-    return json.dumps(dict(items))
+def _state_to_json(items: tuple[tuple[str, bool | str], ...]) -> str:
+    return _text(json.dumps(dict(items), ensure_ascii=False)) or "{}"
 
 
 def _text(text: str | None) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from datetime import datetime
+from hashlib import sha256
 from operator import itemgetter
 from string import Formatter
 from typing import NamedTuple
@@ -24,6 +25,7 @@ TEXT_LIMIT = 60  # characters of a subject or sender: what a file browser shows 
 COMPONENT_LIMIT = 255  # octets of UTF-8 (ext4, ZIP tools); UTF-16 units (NTFS, APFS) are never more
 PATH_LIMIT = 200  # UTF-16 units: leaves some 55 of Windows' 260 (MAX_PATH) to the destination
 PATH_OCTETS_LIMIT = 400
+FOLDER_LIMIT = 90  # UTF-16 units of the folder that a label makes: the rest is for the layout
 _READ_LIMIT = 1000  # characters of a header's text that are looked at: a subject may be a megabyte
 
 # How a field stands in the format, and where its parts stand in the values that `Layout.path` gathers.
@@ -47,10 +49,10 @@ _ILLEGAL = '<>:"/\\|?*'  # to Windows; to the rest only "/" and, on old Macs, ":
 _EDGES = " .-~"  # never first: hidden files, options, home folders; " " and "." never last
 _ASCII = bytes(32 if i < 32 or i >= 127 or chr(i) in _ILLEGAL else i for i in range(256))
 
-# Windows finds its devices under any extension. The last two are names that a destination needs itself.
+# Windows finds its devices under any extension. The last are names that a destination needs itself.
 _is_reserved = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\..*)?"
-    r"|quarantine|unmbox-manifest.*",
+    r"|quarantine|refused|unmbox-manifest.*",
     re.IGNORECASE,
 ).fullmatch
 
@@ -156,6 +158,26 @@ def _fits(path: str) -> bool:
         and len(path.encode("utf-16-le")) <= 2 * PATH_LIMIT
         and all(len(component.encode()) <= COMPONENT_LIMIT for component in path.split("/"))
     )
+
+
+def folder_path(label: str) -> str:
+    """A label as a relative path, nested at each "/": NFC, legal everywhere; "" where nothing stays.
+
+    Distinct labels get distinct paths, but for spellings that differ in what no file name can hold.
+    """
+    names = [_cut(_clean(part, ""), TEXT_LIMIT, "") for part in label.split("/")]
+    names = ["_" + name if _is_reserved(name) else name for name in names if name]
+    path = "/".join(names)
+    if not _is_short(path):
+        mark = "~" + sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+        while not _is_short(path + mark):
+            path = _cut(path, len(path) - 1, "").rstrip("/ .")
+        path += mark
+    return path
+
+
+def _is_short(folder: str) -> bool:
+    return len(folder.encode("utf-16-le")) <= 2 * FOLDER_LIMIT and len(folder.encode()) <= 2 * FOLDER_LIMIT
 
 
 class _Piece(NamedTuple):
@@ -316,8 +338,16 @@ class Layout:
     def __repr__(self) -> str:
         return f"Layout({self.template!r})"
 
-    def path(self, *, date: datetime | None, subject: str, sender: str, hash: str) -> str:  # noqa: A002
-        """The relative path of a message's EML, with "/" between folders.
+    def path(
+        self,
+        *,
+        date: datetime | None,
+        subject: str,
+        sender: str,
+        hash: str,  # noqa: A002
+        folder: str = "",
+    ) -> str:
+        """The relative path of a message's EML, with "/" between folders, in `folder` (of `folder_path`).
 
         `date`'s own fields are used, in its own zone; without a date the first date field reads "undated"
         and the others are left out. `hash` is 12 lower-case hexadecimal digits, else UsageError.
@@ -328,12 +358,15 @@ class Layout:
             subject = _clean(subject, _NO_SUBJECT)
         if self._sender:
             sender = _clean(sender, _NO_SENDER)
-        path = self._fill(date, subject, sender, hash, TEXT_LIMIT)
+        above = folder and folder + "/"
+        path = above + self._fill(date, subject, sender, hash, TEXT_LIMIT)
         if len(path) > PATH_LIMIT or not path.isascii():
             limit = TEXT_LIMIT
             while not _fits(path):  # with one character it does: __init__ saw to that
                 limit -= 1
-                path = self._fill(date, subject, sender, hash, limit)
+                if not limit:  # not in this folder, by a template that is long by itself
+                    above, limit = "", TEXT_LIMIT
+                path = above + self._fill(date, subject, sender, hash, limit)
         return path
 
     def _fill(self, date: datetime | None, subject: str, sender: str, digits: str, limit: int) -> str:

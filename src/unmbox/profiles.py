@@ -23,11 +23,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from unmbox._folders import MODES, ROLES
 from unmbox.errors import UsageError
 
 DATA = Path(__file__).with_name("profiles_data")
-ROLES = ("trash", "spam", "draft", "user", "inbox", "sent", "archive")
-"""The kinds of folders, in their order: a message goes into the first that its labels name."""
 BODY_REPAIRS = ("body-nul", "body-bare-cr")
 """What may be forced in bodies: NULs are dropped, lone CRs become line ends."""
 
@@ -63,7 +62,7 @@ OPTIONS: Mapping[str, Callable[[object], bool]] = MappingProxyType(
         "headers": _one_of("repair", "preserve"),
         "newline": _one_of("crlf", "lf"),
         "layout": _is_text,
-        "labels": _one_of("primary", "link", "none"),
+        "labels": _one_of(*MODES),
         "include": _is_texts,
         "exclude": _is_texts,
         "refused": _one_of("keep", "aside"),
