@@ -1,4 +1,16 @@
-"""unmbox: convert MBOX to EML as a stream, right to the octet, in flat memory."""
+"""unmbox: convert MBOX to EML as a stream, right to the octet, in flat memory.
+
+>>> import unmbox
+>>> report = unmbox.convert("All mail.mbox", "eml")
+>>> report.messages, report.written, report.duplicates
+(12, 11, 1)
+>>> unmbox.convert("All mail.mbox", "eml").already  # there is nothing left to do
+12
+>>> next(unmbox.messages("All mail.mbox"))["From"]
+'Ichiro Suzuki <ichiro@example.jp>'
+"""
+
+import logging
 
 from unmbox._block import Repair
 from unmbox._convert import convert
@@ -11,6 +23,8 @@ from unmbox.dedup import BodyDigest, DedupIndex, Verdict
 from unmbox.errors import BodyGoneError, DestinationError, SourceError, UnmboxError, UsageError
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 from unmbox.sinks import DirectorySink, Sink, Target
+
+logging.getLogger("unmbox").addHandler(logging.NullHandler())  # silent unless the embedder listens
 
 __version__ = "0.1.0"
 

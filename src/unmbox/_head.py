@@ -17,7 +17,11 @@ _ADDRESSES = frozenset(
 
 
 class Envelope(NamedTuple):
-    """What the From_ line says: who handed the message in, and when it was put into the mailbox."""
+    """What the From_ line says: `sender`, who handed the message in, and `date`, when it was put there.
+
+    `sender` is text, "" where the line has none; `date` is aware, UTC where the line names no zone, None
+    where it has none. (RFC 4155, appendix A; exporters write many other forms.)
+    """
 
     sender: str
     date: datetime | None

@@ -18,6 +18,7 @@ from unmbox.events import Body, End, Event, Head, HeadRest, Rejected
 from unmbox.manifest import DUPLICATE, QUARANTINED, Digests, Manifest, Quarantined, SourceState
 from unmbox.sources import Source
 
+_log = logging.getLogger("unmbox")
 _MANY_STRAYS = 10_000
 _TICK = 0.1
 
@@ -109,6 +110,7 @@ class Job:
         if start and start == source.size:  # all of it has rows, and a run ended before it could say so
             self._end_source(start)
             return
+        _log.info("reading %s from octet %d", self._name, start)
         octets = start
         parser = self._parser_at(start) if start else Parser(variant=self._variant)
         for chunk in source.chunks(start):
@@ -153,6 +155,7 @@ class Job:
             self._batches.tally.not_mbox.append(self._name)
             state.offset = state.junk
         state.size, state.done = octets, True
+        _log.info("read %s: %d octets", self._name, octets)
         self._batches.touch(state)
         self._batches.midway = False
 
@@ -202,7 +205,7 @@ class Job:
         """What should not happen: the message goes to quarantine as it is, and the run goes on."""
         mail.fail(error, self._batches.hasher)
         self._writer = self._new_writer()
-        logging.getLogger("unmbox").warning(
+        _log.warning(
             "quarantined the message at octet %d of %s: %s", mail.head.offset, self._name, mail.failure
         )
 

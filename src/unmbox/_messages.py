@@ -19,11 +19,21 @@ if TYPE_CHECKING:
 
 
 class Message(MessageHead):
-    """One message of a mailbox, while it passes.
+    r"""One message of a mailbox, while it passes.
 
     The header lives on. The body stays in the source until it is asked for: `raw`, `as_bytes` and
     `as_email` read it and keep it, `iter_bytes` reads it in passing. Once the next message was asked for,
     a body that nobody had read is gone (`BodyGoneError`).
+
+    `source` names where it was read, `offset` is that of its From_ line there; `block` and `from_line` are
+    the octets of its header block and of that line. Decoded text never fails: what no charset explains
+    comes as surrogate escapes (PEP 383).
+
+    >>> message = next(unmbox.messages("All mail.mbox"))
+    >>> message["To"], message.envelope.date.isoformat(), message["Reply-To"]
+    ('佐藤 花子 <hanako.sato@example.jp>', '2019-03-19T09:13:51+00:00', None)
+    >>> message.raw[:16], message.as_bytes().count(b"\r\n"), message.repairs
+    (b'X-GM-THRID: 1629', 27, ())
     """
 
     __slots__ = ("_head", "_kept", "_repairs", "_stream", "_touched", "length")
@@ -47,16 +57,22 @@ class Message(MessageHead):
 
     @property
     def raw(self) -> bytes:
-        """The message's octets as stored, unquoted: header block and body, without the From_ line."""
+        """The message's octets as stored, unquoted: header block and body, without the From_ line.
+
+        Raises `BodyGoneError` once the next message was asked for, unless the body was kept before.
+        """
         return b"".join(event.data for event in self._keep() if isinstance(event, (Head, HeadRest, Body)))
 
     def as_bytes(self) -> bytes:
-        """The EML as `convert` would write it."""
+        """The EML as `convert` would write it. Raises `BodyGoneError` as `raw` does."""
         self._keep()
         return b"".join(self.iter_bytes())
 
     def iter_bytes(self) -> Iterator[bytes]:
-        """The same in pieces, so that a message of any size costs no more than a small one."""
+        """The same in pieces, so that a message of any size costs no more than a small one.
+
+        Keeps nothing: a second call raises `BodyGoneError`, unless `raw` or `as_bytes` came first.
+        """
         writer = self._stream.writer()
         if self._kept is not None:
             events = iter(self._kept)
@@ -69,7 +85,10 @@ class Message(MessageHead):
         self._repairs = writer.repairs
 
     def as_email(self) -> EmailMessage:
-        """The EML, parsed by the standard library under its default policy."""
+        """The EML, parsed by the standard library under its default policy.
+
+        To read with. Written out again it has other headers, and its signatures are broken: use `as_bytes`.
+        """
         from email import message_from_bytes, policy
 
         return message_from_bytes(self.as_bytes(), policy=policy.default)
@@ -144,9 +163,15 @@ def messages(
     """Read a mailbox message by message, in constant memory, in the order of the file.
 
     `source` is a path, a binary file object or an iterable of bytes. Asking for the next message discards
-    what was left unread of the last. A source without any From_ line gives no messages.
+    what was left unread of the last. A source without any From_ line gives no messages. `headers` and
+    `newline` are as for `EmlWriter`, `variant` is as for `Parser`.
 
     Raises `SourceError` where a path cannot be read and `UsageError` for an unknown option, both before
     the first message.
+
+    >>> for message in unmbox.messages("All mail.mbox"):
+    ...     if "スター付き" in message.labels:
+    ...         print(message.date, message.subject, message.labels)
+    2018-12-24 21:05:00+09:00 夕焼けの写真 ['受信トレイ', 'スター付き', '写真, 2018年']
     """
     return _Stream(source, headers=headers, newline=newline, variant=variant)

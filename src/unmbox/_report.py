@@ -10,7 +10,11 @@ from unmbox._block import Repair
 
 
 class Progress(NamedTuple):
-    """How far a conversion is. Octets are of the sources; `octets_total` is None where a size is unknown."""
+    """How far a conversion is: what `convert` calls its `progress` with.
+
+    `octets` of all sources have been passed, `octets_total` is what they hold (None where a size is
+    unknown); `messages` were read, `duplicates` of them are copies; `source` is the current one's name.
+    """
 
     octets: int
     octets_total: int | None
@@ -22,12 +26,18 @@ class Progress(NamedTuple):
 class Report(NamedTuple):
     """What one call made of its messages: ``messages = written + duplicates + filtered + quarantined``.
 
-    Sizes are in octets; `junk` is what stands before the first From_ line of a source, so junk and the
-    messages' lengths add up to `bytes_in`. `collisions` are those of `written` that have the Message-ID of
-    another mail. `repairs` counts the repairs applied by their code, `left_out` those that a signature
-    forbade. `rejected` counts lines that begin ``From `` and were not taken as separators. `not_mbox` names
-    sources that hold octets but no From_ line at all. `already` counts messages that an earlier run into
-    the same destination had done; they are in no other number.
+    `bytes_in` octets of the sources were read, `bytes_out` written in EMLs; `junk` is what stands before the
+    first From_ line of a source, so junk and the messages' lengths add up to `bytes_in`. `collisions` are
+    those of `written` that have the Message-ID of another mail. `repairs` counts the repairs applied by their
+    code, `left_out` those that a signature forbade. `rejected` counts lines that begin ``From `` and were not
+    taken as separators. `not_mbox` names sources that hold octets but no From_ line at all. `already` counts
+    messages that an earlier run into the same destination had done; they are in no other number. `seconds` is
+    what the call took.
+
+    >>> one, two = unmbox.Report(messages=2, written=2), unmbox.Report(messages=3, written=1, duplicates=2)
+    >>> both = one + two
+    >>> both.messages, both.written, both.duplicates
+    (5, 3, 2)
     """
 
     messages: int = 0

@@ -20,7 +20,7 @@ EXPORTER_DAMAGE = "exporter-damage"
 
 
 class EmlWriter:
-    """Turns the events of messages into EML files, a piece at a time (sans-I/O).
+    r"""Turns the events of messages into EML files, a piece at a time (sans-I/O).
 
     `headers="repair"` makes each header block one that strict readers take and lists what it did in
     `repairs`; fields that need no repair keep their octets. A repair that would break a DKIM or ARC
@@ -29,6 +29,16 @@ class EmlWriter:
 
     `newline` is what those become: ``"crlf"`` (RFC 5322 §2.1) or ``"lf"``. A lone CR in a body is an octet
     like any other and stays, except in a source whose lines all end so (`Head.newline`).
+
+    Raises `UsageError` for an unknown option, and nothing else, whatever the octets.
+
+    >>> octets = b"From a@b Tue Mar 19 09:13:51 2019\nFrom: a@b\nStatus: RO\n\nHello\n"
+    >>> parser, writer = unmbox.Parser(), unmbox.EmlWriter()
+    >>> eml = b"".join(map(writer.send, parser.feed(octets) + parser.close()))
+    >>> [repair.code for repair in writer.repairs]
+    ['bookkeeping', 'missing-message-id', 'missing-date']
+    >>> eml.splitlines()[1:]
+    [b'Date: Tue, 19 Mar 2019 09:13:51 +0000', b'From: a@b', b'', b'Hello']
     """
 
     def __init__(

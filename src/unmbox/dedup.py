@@ -27,10 +27,11 @@ POLICIES = ("message-id+body", "message-id", "off")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an index says of a message: ``new``, a ``duplicate``, or a ``collision`` (same ID, other body).
+    """What an index says of a message.
 
-    `of` is the `where` that was given with the message it is a copy of, or for a collision with the first
-    of its Message-ID; None for a new one. New messages and collisions are kept, duplicates are not.
+    `kind` is ``new``, ``duplicate``, or ``collision`` (same ID, other body). `of` is the `where` that was
+    given with the message it is a copy of, or for a collision with the first of its Message-ID; None for a
+    new one. New messages and collisions are kept, duplicates are not.
     """
 
     kind: Literal["new", "duplicate", "collision"]
@@ -118,10 +119,17 @@ _LINE_ENDS = b"\r\n" * (1 << 15)
 
 
 class BodyDigest:
-    """SHA-256 of a body in CRLF, and of the same without trailing empty lines, in one pass.
+    r"""SHA-256 of a body in CRLF, and of the same without trailing empty lines, in one pass.
 
     The body may come in pieces, cut anywhere. Trailing line ends are counted and hashed once more is
     known, so each octet is hashed once, and a piece costs a few steps whatever is in it.
+
+    >>> once, more = unmbox.BodyDigest(), unmbox.BodyDigest()
+    >>> once.update(b"Hello\r\n")
+    >>> more.update(b"Hel")
+    >>> more.update(b"lo\r\n\r\n")
+    >>> [mine == other for mine, other in zip(once.digest(), more.digest())]
+    [False, True]
     """
 
     __slots__ = ("_cr", "_line_ends", "_sha")
@@ -198,6 +206,14 @@ class DedupIndex:
 
     Raises `UsageError` for an unknown policy, `DestinationError` where the file cannot be used or is no
     index of ours, which is then left as it is. Not for two threads at once.
+
+    >>> index = unmbox.DedupIndex()
+    >>> index.add("<1@example.org>", b"one body", where=7)
+    Verdict(kind='new', of=None)
+    >>> index.add("<1@example.org>", b"one body", where=8)
+    Verdict(kind='duplicate', of=7)
+    >>> index.add("<1@example.org>", b"another body", where=9)
+    Verdict(kind='collision', of=7)
     """
 
     def __init__(

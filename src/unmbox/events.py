@@ -13,7 +13,10 @@ from typing import NamedTuple, TypeAlias
 
 
 class Junk(NamedTuple):
-    """Octets before the first From_ line: a byte order mark, empty lines, or no mailbox at all."""
+    """Octets before the first From_ line: a byte order mark, empty lines, or no mailbox at all.
+
+    `offset` is where the first of `data` stands. Pieces follow one another without a gap.
+    """
 
     offset: int
     data: bytes
@@ -22,10 +25,11 @@ class Junk(NamedTuple):
 class Head(NamedTuple):
     r"""A message begins: its From_ line and its header block.
 
-    `from_line` is without its line end and holds at most 1,000 octets; `data` is the header block as
-    stored, its closing empty line included, at most 1 MiB (`HeadRest` events bring what is over).
-    `newline` is the source's line end where it is a lone CR (``b"\r"``), else ``b"\n"``, which also
-    stands for CRLF and mixed sources. `reason` says what made the From_ line a separator.
+    `offset` is that of the From_ line. `from_line` is without its line end and holds at most 1,000 octets;
+    `data` is the header block as stored, its closing empty line included, at most 1 MiB (`HeadRest` events
+    bring what is over). `newline` is the source's line end where it is a lone CR (``b"\r"``), else
+    ``b"\n"``, which also stands for CRLF and mixed sources. `reason` says what made the From_ line a
+    separator.
     """
 
     offset: int
@@ -36,14 +40,14 @@ class Head(NamedTuple):
 
 
 class HeadRest(NamedTuple):
-    """More of a header block that is over 1 MiB."""
+    """More of a header block that is over 1 MiB: `data`, which stands at `offset`."""
 
     offset: int
     data: bytes
 
 
 class Body(NamedTuple):
-    """A piece of the body, unquoted, in the stored line ends. No piece splits a CRLF.
+    """A piece of the body: `data`, unquoted, in the stored line ends. No piece splits a CRLF.
 
     `offset` is where its first octet stands in the source.
     """
@@ -68,7 +72,8 @@ class End(NamedTuple):
 class Rejected(NamedTuple):
     """A line that began ``From `` and was not taken as a separator, with the reason (a stable code).
 
-    `line` is without its line end and holds at most 1,000 octets.
+    `line`, which stands at `offset`, is without its line end and holds at most 1,000 octets. `reason` is one
+    of the codes in the documentation's page on separators.
     """
 
     offset: int

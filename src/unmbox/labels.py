@@ -16,6 +16,9 @@ def decode_labels(raw: bytes) -> list[str]:
 
     A name that holds a comma stands in quotes, a quote in such a name is doubled (RFC 4180 §2), and a
     leading ``'`` appears as ``\'``. Never raises.
+
+    >>> decode_labels(b'Inbox,=?UTF-8?Q?"Archiv=C3=A9s,_2019"?=,Inbox')
+    ['Inbox', 'Archivés, 2019']
     """
     text = decode_text(raw)
     pieces = text.split(",")

@@ -310,6 +310,9 @@ class Layout:
 
     Raises UsageError, which says what to write instead, for an unknown field, a last component without
     ``{hash}``, a path that is absolute or leaves the destination, and text that is illegal somewhere.
+
+    >>> Layout("{year}/{subject}_{hash}").path(date=None, subject="Tea: 3?", sender="", hash="3f2a9c0d1e5b")
+    'undated/Tea 3_3f2a9c0d1e5b.eml'
     """
 
     __slots__ = ("_dated", "_folded", "_sender", "_subject", "_undated", "fields", "template")
