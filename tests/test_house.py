@@ -31,6 +31,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "_charset _decode labels _dates _made "
             "_fields _health _signatures _raw8 _encode _block _repairs _report"
         ),
+        "_addresses",
+        "_names",
         "naming _folders profiles",
     ),
     (
@@ -41,8 +43,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "sinks",
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),
-    ("_place _mail _copies _batches _job _convert", "_inspect", "_messages", "_verify"),
-    ("__init__ _terminal _command _command_convert _command_inspect _command_verify cli __main__", "aio"),
+    (
+        "_place _mail _copies _batches _job _convert",
+        "_inspect",
+        "_contacts _contacts_csv",
+        "_messages",
+        "_verify",
+    ),
+    (
+        (
+            "__init__ _terminal _command _command_convert _command_contacts _command_inspect _command_verify "
+            "cli __main__"
+        ),
+        "aio",
+    ),
 )
 # What `import unmbox` must not load: the extras, and what only some calls need of the standard library.
 LATE = {"chardet", "click", "rich", "anyio", "aiofiles", "fsspec", "zstandard", "sqlite3", "asyncio", "email"}

@@ -1,0 +1,167 @@
+"""`unmbox contacts`."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from unmbox import profiles
+from unmbox._command import DONE, opened, shared, status, variant
+from unmbox._contacts import Contacts, Rules, read
+from unmbox._contacts_csv import Counts, read_companies, read_map, write_csv
+from unmbox._terminal import bar, complain, say
+from unmbox.errors import DestinationError, UsageError
+
+
+@click.command("contacts")
+@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@click.option("--output", "-o", metavar="FILE", help="Write the CSV here, not to standard output.")
+@click.option(
+    "--apart",
+    metavar="FILE",
+    help="Write the rows that lack something here, each with the reason; by default to OUTPUT-apart.csv.",
+)
+@click.option(
+    "--profile",
+    metavar="NAME",
+    help="What the importer asks of a row, such as zoho-crm or zoho-campaigns, or a JSON file of your own.",
+)
+@click.option(
+    "--map",
+    "moved",
+    metavar="OLD=NEW",
+    multiple=True,
+    help="An address of yours and the one that took its place (none: leave it out), or a CSV of such pairs.",
+)
+@click.option(
+    "--company",
+    "companies",
+    metavar="DOMAIN=NAME",
+    multiple=True,
+    help="The company of the addresses of a domain; without DOMAIN= that of all others.",
+)
+@click.option(
+    "--bom/--no-bom",
+    default=False,
+    show_default=True,
+    help="Begin with the mark by which Excel knows UTF-8. An importer may take it for a part of a heading.",
+)
+@click.option("--locale", metavar="LANGUAGE", help="The language of raw text that does not say, such as ja.")
+@variant
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
+@shared
+def command(
+    sources: tuple[str, ...],
+    *,
+    output: str | None,
+    apart: str | None,
+    profile: str | None,
+    moved: tuple[str, ...],
+    companies: tuple[str, ...],
+    bom: bool,
+    locale: str | None,
+    variant: str,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Write the people of the mailboxes SOURCE... as a CSV in UTF-8: one row an address.
+
+    People are those in From, To, Cc and Bcc. Names are split into family and given name only where the form
+    leaves no doubt; what a message does not say stays empty. The mailboxes are only read.
+
+    \b
+    Examples:
+      unmbox contacts "All mail.mbox" > contacts.csv
+      unmbox contacts "All mail.mbox" -o contacts.csv --profile zoho-crm
+      unmbox contacts "All mail.mbox" -o contacts.csv --map me@old.example=me@new.example
+    """
+    if not sources:
+        raise click.UsageError("say whose people to list: SOURCE...")
+    if as_json and not output:
+        raise click.UsageError("standard output is for the JSON: say where the CSV goes with --output FILE")
+    rules = Rules()
+    if profile:
+        rules = Rules.of(profile, profiles.load(profile).contacts)
+    aside = apart or (f"{Path(output).with_suffix('')}-apart.csv" if output else None)
+    if output and aside and os.path.abspath(output) == os.path.abspath(aside):  # noqa: PTH100  # resolve() follows links
+        raise click.UsageError("--output and --apart must be two files")
+    encoding = "utf-8-sig" if bom else "utf-8"
+    with ExitStack() as stack:
+        people = stack.enter_context(
+            Contacts(moved=read_map(moved), companies=read_companies(companies), locale=locale)
+        )
+        if aside and os.path.lexists(aside):
+            raise _in_the_way(aside)
+        # Opened before the long work, so that nothing is in the way after it.
+        taken = stack.enter_context(_new_file(output, encoding) if output else _standard_output(encoding))
+        with bar(quiet=quiet) as show:
+            not_mbox = read(opened(sources), people, variant=variant, progress=show)
+
+        def other() -> TextIO:
+            return stack.enter_context(_new_file(aside, encoding) if aside else _nowhere())
+
+        counts = write_csv(people.rows(), rules, taken, other)
+        messages, copies = people.messages, people.copies
+    if as_json:
+        facts = {"messages": messages, "copies": copies, "contacts": counts.taken, "apart": counts.apart}
+        files = {"output": output, "apart_file": aside if counts.apart else None}
+        say(json.dumps({**facts, **files, "not_mbox": list(not_mbox)}, indent=2))
+    elif not quiet:
+        (say if output else complain)(_summary(messages, counts, aside))
+    return status(not_mbox) or DONE
+
+
+def _summary(messages: int, counts: Counts, aside: str | None) -> str:
+    text = f"{messages:,} messages: {counts.taken:,} contacts"
+    if counts.apart:
+        where = f"are in {aside}" if aside else "were left out: --apart FILE has them"
+        text += f"; {counts.apart:,} that lack something {where}"
+    return text
+
+
+@contextmanager
+def _new_file(path: str, encoding: str) -> Iterator[TextIO]:
+    """A file that was not there before, and is not there afterwards unless all went well."""
+    try:
+        file = Path(path).open("x", encoding=encoding, newline="")  # noqa: SIM115  # closed below
+    except FileExistsError as error:
+        raise _in_the_way(path) from error
+    except OSError as error:
+        raise DestinationError(error.errno, f"{path} cannot be written: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+    except BaseException:
+        with suppress(OSError):
+            Path(path).unlink()
+        raise
+
+
+def _in_the_way(path: str) -> UsageError:
+    return UsageError(f"{path} is there already and is not overwritten: choose another name, or move it away")
+
+
+@contextmanager
+def _standard_output(encoding: str) -> Iterator[TextIO]:
+    text = io.TextIOWrapper(sys.stdout.buffer, encoding=encoding, newline="", write_through=False)
+    try:
+        yield text
+        text.flush()
+    except BrokenPipeError:  # a reader that has seen enough, such as head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        with suppress(OSError, ValueError):
+            text.detach()
+
+
+@contextmanager
+def _nowhere() -> Iterator[TextIO]:
+    yield io.StringIO()
