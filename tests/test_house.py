@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "_fields _health _signatures _raw8 _encode _block _repairs _report"
         ),
         "_addresses",
+        "_auto",
         "_names",
         "naming _folders profiles",
     ),

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from unmbox import _headers
+from unmbox._auto import is_automatic
 from unmbox._folders import LabelTable
 from unmbox.errors import SourceError
 
@@ -247,14 +248,17 @@ def state_of(
     """What a header block (lines end in LF) and Gmail's labels say of a message's state in its mailbox.
 
     Keys, where something is said: read, answered, flagged, deleted, draft, important, chat, snoozed, muted,
-    forwarded, category (a text). Sources: Status and X-Status as c-client and Dovecot write them, the bits of
-    X-Mozilla-Status, and Takeout's pseudo-labels, of which Unread outdoes Opened (see `LabelTable`).
+    forwarded, auto, category (a text). Sources: Status and X-Status as c-client and Dovecot write them, the
+    bits of X-Mozilla-Status, Takeout's pseudo-labels, of which Unread outdoes Opened (see `LabelTable`), and
+    for auto what `is_automatic` says.
     """
     state = (table or LabelTable.load()).states(labels) if labels else {}
     if b"tatus" in block or b"TATUS" in block:
         for name, value in _STATUS.findall(block):
             for key, said in _status(name.lower(), value.strip()):
                 state[key] = said or state.get(key, False)
+    if is_automatic(block):
+        state["auto"] = True
     return state
 
 
