@@ -219,11 +219,11 @@ class Manifest:
     def _files(self, first: int) -> Iterator[Written]:
         proofs = "head_sha256, body_sha256, head_size, body_size"
         query = (
-            f"SELECT path, {proofs} FROM message WHERE id >= ?1 AND path IS NOT NULL UNION ALL "  # noqa: S608
+            f"SELECT path, {proofs} FROM message WHERE id >= ? AND path IS NOT NULL UNION ALL "  # noqa: S608
             f"SELECT f.path, {proofs} FROM file AS f JOIN message AS m ON m.id = f.message "
-            "WHERE f.message >= ?1 AND f.volume IS NULL"
+            "WHERE f.message >= ? AND f.volume IS NULL"
         )
-        for values in self.connection.execute(query, (first,)):
+        for values in self.connection.execute(query, (first, first)):
             yield Written(*values)
 
     def _forget(self, first: int) -> None:
@@ -360,7 +360,7 @@ class Manifest:
             if self._new_sources.pop(state.uri, None):
                 execute(_REPLACE_SOURCE, state.untouched().values())
             execute(
-                "INSERT INTO pending SELECT ?1, * FROM source WHERE id = ?2 "
+                "INSERT INTO pending SELECT ?, * FROM source WHERE id = ? "
                 "AND id NOT IN (SELECT id FROM pending)",
                 (first, state.id),
             )
