@@ -28,10 +28,10 @@ from unmbox.manifest import (
     Row,
     SourceState,
     Written,
-    sample_digest,
     state_of,
     thread_id,
 )
+from unmbox.sources import Source
 
 OPTIONS = {"headers": "preserve", "newline": "crlf", "variant": "auto", "dedup": "message-id+body"}
 
@@ -118,10 +118,7 @@ class _Job:
     broken: tuple[bytes, ...]
 
     def read(self, path: Path, batch: int) -> None:
-        status = path.stat()
-        state = self.manifest.source(
-            str(path), size=status.st_size, mtime=status.st_mtime_ns, digest=sample_digest(path)
-        )
+        state = self.manifest.source(str(path), **Source(path).identity()._asdict())
         if state.done:
             self._retry(state, path.read_bytes())
             return
@@ -138,7 +135,7 @@ class _Job:
             elif _add(mails, event, writer) and len(mails) == batch:
                 self._commit(state, mails, todo)
                 mails, todo = [], Batch(sources=[state])
-        state.offset, state.done, state.variant, state.newline = status.st_size, True, "mboxrd", b"\n"
+        state.offset, state.done, state.variant, state.newline = path.stat().st_size, True, "mboxrd", b"\n"
         self._commit(state, mails, todo)
 
     def _commit(self, state: SourceState, mails: list[Mail], todo: Batch) -> None:

@@ -435,7 +435,8 @@ def test_a_read_that_fails_in_the_middle(
     source.write_bytes(mailbox([*MAILS, *filler]))
     unmbox.convert(source, tmp_path / "whole")
     chunks = (1 << 20) // sources.CHUNK
-    with failing(sources, "read", errno.EIO, chunks * after):
+    before = 4  # whether it can be read at all, and what tells it from others
+    with failing(sources, "read", errno.EIO, before + chunks * after):
         done = command("convert", source, eml)
     assert done.status == STOPPED
     assert f"{source} cannot be read on at octet {after << 20}: Input/output error" in done.one_sentence()

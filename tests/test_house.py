@@ -38,9 +38,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "_head",
-        "_window _parser",
+        "_window _parser _single",
         "_writer",
-        "sources",
+        "sources _opened",
         "sinks",
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),

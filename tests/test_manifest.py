@@ -21,7 +21,7 @@ import ledger
 from ledger import OPTIONS, Killed, Steps, mailbox, rows, run, tree
 from unmbox._record import Digests, checksum
 from unmbox._verify import verify
-from unmbox.errors import DestinationError, SourceError, UsageError
+from unmbox.errors import DestinationError, UsageError
 from unmbox.manifest import (
     DUPLICATE,
     MANIFEST_NAME,
@@ -32,7 +32,6 @@ from unmbox.manifest import (
     Row,
     SourceState,
     Written,
-    sample_digest,
     state_of,
     thread_id,
 )
@@ -744,24 +743,6 @@ def test_thread_id() -> None:
     assert thread_id(b"X-GM-THRID: 12 34\n\n") is None
     assert thread_id(b"X-GM-THRID: " + b"9" * 400 + b"\n\n") is None
     assert thread_id(b"Subject: x\n\n") is None
-
-
-def test_sample_digest_sees_both_ends_and_the_middle(tmp_path: Path) -> None:
-    path = tmp_path / "large"
-    octets = bytearray(1 << 20)
-    path.write_bytes(octets)
-    seen = {sample_digest(path)}
-    for at in (0, 1 << 19, (1 << 20) - 1):
-        octets[at] = 1
-        path.write_bytes(octets)
-        seen.add(sample_digest(path))
-    path.write_bytes(b"")
-    seen.add(sample_digest(path))
-    path.write_bytes(b"\0")
-    seen.add(sample_digest(path))
-    assert len(seen) == 6
-    with pytest.raises(SourceError, match="cannot be read"):
-        sample_digest(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("cut", [0, 1, 5, 10, 20])

@@ -65,6 +65,7 @@ class Batches:
         self._mails: list[Mail] = []
         self._octets = 0
         self._batch = Batch()
+        self._touched: set[int] = set()  # the sources in it
 
     @property
     def gathered(self) -> int:
@@ -87,7 +88,8 @@ class Batches:
 
     def touch(self, state: SourceState) -> None:
         """Have the next commit write down how far a source has come."""
-        if state not in self._batch.sources:
+        if state.id not in self._touched:
+            self._touched.add(state.id)
             self._batch.sources.append(state)
 
     def flush(self) -> None:
@@ -115,6 +117,7 @@ class Batches:
             self._confirm(batch.rows)
         self._next_id = first + len(mails)
         self._mails, self._batch, self._octets = [], Batch(), 0
+        self._touched.clear()
         self.midway = False
 
     def amend(self, mail: Mail, failed: Quarantined) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO
 
 import click
 
+from unmbox._report import Damage
 from unmbox._terminal import complain
 from unmbox._variant import VARIANTS
 
@@ -47,10 +48,14 @@ def opened(sources: Sequence[str]) -> list[str | BinaryIO]:
     return [sys.stdin.buffer if source == "-" else source for source in sources]
 
 
-def status(not_mbox: Sequence[str]) -> int:
-    """The exit status for these sources without a From_ line, each complained about."""
+def status(not_mbox: Sequence[str], damaged: Iterable[Damage] = (), missing: Iterable[str] = ()) -> int:
+    """Complain of what is amiss with the sources; returns the exit status that follows from that."""
+    found = DONE
+    for sentence in (*(f"damaged: {each}" for each in damaged), *(f"missing: {each}" for each in missing)):
+        complain(sentence)
+        found = DAMAGED
     for name in not_mbox:
         complain(
             f'{name} is no mbox: no line of it that begins "From " starts a message. Is it the right file?'
         )
-    return BAD_USE if not_mbox else DONE
+    return BAD_USE if not_mbox else found

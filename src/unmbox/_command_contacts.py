@@ -14,7 +14,7 @@ from typing import TextIO
 import click
 
 from unmbox import profiles
-from unmbox._command import DONE, opened, shared, status, variant
+from unmbox._command import opened, shared, status, variant
 from unmbox._contacts import Contacts, Rules, read
 from unmbox._contacts_csv import Counts, read_companies, read_map, write_csv
 from unmbox._terminal import bar, complain, say
@@ -103,7 +103,7 @@ def command(
         # Opened before the long work, so that nothing is in the way after it.
         taken = stack.enter_context(_new_file(output, encoding) if output else _standard_output(encoding))
         with bar(quiet=quiet) as show:
-            not_mbox = read(opened(sources), people, variant=variant, progress=show)
+            read_all = read(opened(sources), people, variant=variant, progress=show)
 
         def other() -> TextIO:
             return stack.enter_context(_new_file(aside, encoding) if aside else _nowhere())
@@ -113,10 +113,10 @@ def command(
     if as_json:
         facts = {"messages": messages, "copies": copies, "contacts": counts.taken, "apart": counts.apart}
         files = {"output": output, "apart_file": aside if counts.apart else None}
-        say(json.dumps({**facts, **files, "not_mbox": list(not_mbox)}, indent=2))
+        say(json.dumps({**facts, **files, "not_mbox": read_all.empty}, indent=2))
     elif not quiet:
         (say if output else complain)(_summary(messages, counts, aside))
-    return status(not_mbox) or DONE
+    return status(read_all.empty, read_all.damaged, read_all.missing)
 
 
 def _summary(messages: int, counts: Counts, aside: str | None) -> str:

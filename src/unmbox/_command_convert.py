@@ -90,4 +90,6 @@ def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: An
         say(json.dumps(report.to_dict(), indent=2))
     elif not quiet:
         say(summary(report, destination, dry_run=options["dry_run"]))
-    return status(report.not_mbox) or (DAMAGED if report.quarantined else DONE)
+    return status(report.not_mbox, report.damaged, report.missing) or (
+        DAMAGED if report.quarantined else DONE
+    )

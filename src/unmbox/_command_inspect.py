@@ -30,4 +30,4 @@ def command(sources: tuple[str, ...], *, as_json: bool, variant: str) -> int:
     with bar(quiet=False) as show:
         found = inspect(opened(sources), variant=variant, progress=show)
     say(json.dumps(found.to_dict(), indent=2) if as_json else overview(found))
-    return status(found.not_mbox)
+    return status(found.not_mbox, found.damaged, found.missing)

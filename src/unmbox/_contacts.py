@@ -20,13 +20,15 @@ from unmbox._addresses import Mailbox, key_of, normalise, split_mailboxes
 from unmbox._decode import decode_addresses
 from unmbox._head import MessageHead
 from unmbox._names import split_name
+from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox._report import Progress
+from unmbox._single import parser_for
 from unmbox.dedup import content_of
 from unmbox.errors import UsageError
 from unmbox.events import Head
-from unmbox.sources import Source, SourceLike, as_list
+from unmbox.sources import SourceLike
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -272,30 +274,29 @@ def read(
     *,
     variant: str = "auto",
     progress: Callable[[Progress], object] | None = None,
-) -> tuple[str, ...]:
-    """Add every message of the mailboxes; return the names of those that hold octets and no From_ line.
+) -> Opened:
+    """Add every message of the mailboxes; what is returned says which are empty, damaged or missing.
 
     Sources, `variant` and `progress` are as for `convert`. Raises `UsageError` and `SourceError` as it does.
     """
-    opened = [Source(source) for source in as_list(sources)]
-    if not opened:
-        raise UsageError("no source: name at least one mailbox")
+    opened = Opened(sources)
     Parser(variant=variant)  # a bad option is an error before anything is read
-    sizes = [source.size for source in opened]
-    total = None if None in sizes else sum(size or 0 for size in sizes)
-    octets, next_tick, not_mbox = 0, 0.0, []
+    total = opened.size() if progress else None
+    octets, next_tick = 0, 0.0
     for source in opened:
-        parser = Parser(variant=variant)
+        parser = parser_for(single=source.single, variant=variant)
         octets_before, messages_before = octets, contacts.messages
         for chunk in chain(source.chunks(), (None,)):
             for event in parser.close() if chunk is None else parser.feed(chunk):
                 if isinstance(event, Head):
-                    contacts.add(MessageHead(event, source.name))
+                    contacts.add(MessageHead(event, source.name, source.beside))
             octets += len(chunk or b"")
             now = time.monotonic()
             if progress and (chunk is None or now >= next_tick):
                 next_tick = now + _TICK
                 progress(Progress(octets, total, contacts.messages, source.name, contacts.copies))
         if octets > octets_before and contacts.messages == messages_before:
-            not_mbox.append(source.name)
-    return tuple(not_mbox)
+            opened.empty.append(source.name)
+        if source.damage:
+            opened.damaged.append(source.damage)
+    return opened

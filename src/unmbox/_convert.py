@@ -11,16 +11,17 @@ from pathlib import Path
 from unmbox._batches import Batches
 from unmbox._copies import Copies
 from unmbox._job import Job
+from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._place import Nowhere, Place
 from unmbox._report import Progress, Report
 from unmbox._writer import EmlWriter
 from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
-from unmbox.manifest import MANIFEST_NAME, Manifest, sample_digest
+from unmbox.manifest import MANIFEST_NAME, Manifest
 from unmbox.naming import DEFAULT_LAYOUT, Layout
 from unmbox.sinks import Sink
-from unmbox.sources import Source, SourceLike, as_list
+from unmbox.sources import SourceLike
 
 
 def convert(
@@ -58,7 +59,7 @@ def convert(
     `DestinationError` where the destination refuses. What was committed before stays, and the same call
     goes on from there.
     """
-    opened = _opened(sources)
+    opened = Opened(sources)
     new_writer = partial(
         EmlWriter, headers=headers, newline=newline, repair_signed=repair_signed, locale=locale
     )
@@ -77,7 +78,6 @@ def convert(
     }
     if manifest is None and isinstance(destination, (str, os.PathLike)):
         manifest = Path(destination) / MANIFEST_NAME
-    digests = {source.uri: sample_digest(source.name) for source in opened if source.is_path}
     with ExitStack() as stack:
         place = stack.enter_context(Place(Nowhere() if dry_run else destination, durable=durable))
         record: Manifest | None = None
@@ -89,7 +89,7 @@ def convert(
         by_place = shared or index.policy == "off"
         batches = Batches(place, record, Copies(index, record, shared=shared), names, by_place=by_place)
         job = Job(record, batches, new_writer, variant=variant, newline=newline, progress=progress)
-        return job.run(opened, digests)
+        return job.run(opened)
 
 
 def _recorded(index: DedupIndex, record: Manifest, place: Place, *, shared: bool) -> DedupIndex:
@@ -108,17 +108,3 @@ def _index(dedup: str | DedupIndex, *, dry_run: bool) -> tuple[DedupIndex, bool]
     if dry_run:
         raise UsageError("a dry run would fill the shared index: give the name of a policy instead")
     return dedup, True
-
-
-def _opened(given: SourceLike | Iterable[SourceLike]) -> list[Source]:
-    """Each source once, under a name of its own."""
-    known: dict[str, Source] = {}
-    streams = 0
-    for source in map(Source, as_list(given)):
-        if not source.is_path:
-            streams += 1
-            source.uri = f"stream:{streams}"
-        known.setdefault(source.uri, source)
-    if not known:
-        raise UsageError("no source: name at least one mailbox")
-    return list(known.values())

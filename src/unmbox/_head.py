@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
 from unmbox import _dates, _decode, _headers, labels
 from unmbox.events import Head
+from unmbox.labels import Beside
 
 _DATE, _MESSAGE_ID, _LABELS = b"date", b"message-id", b"x-gmail-labels"
 _ADDRESSES = frozenset(
@@ -30,9 +32,14 @@ class Envelope(NamedTuple):
 class MessageHead:
     """The header of one message: raw octets, and decoded on request. Nothing here raises on broken mail."""
 
-    __slots__ = ("_date", "_envelope", "_usual", "block", "from_line", "offset", "source")
+    __slots__ = ("_beside", "_date", "_envelope", "_usual", "block", "from_line", "offset", "source")
 
-    def __init__(self, head: Head, source: str) -> None:
+    def __init__(
+        self,
+        head: Head,
+        source: str,
+        beside: Callable[[bytes, bytes], Beside | None] | None = None,
+    ) -> None:
         self.source = source
         self.offset = head.offset
         self.from_line = head.from_line
@@ -41,6 +48,7 @@ class MessageHead:
         self._usual: dict[bytes, bytes] | None = None
         self._envelope: Envelope | None = None
         self._date: datetime | bool | None = False
+        self._beside = beside
 
     @property
     def envelope(self) -> Envelope:
@@ -70,9 +78,16 @@ class MessageHead:
 
     @property
     def labels(self) -> list[str]:
-        """Gmail's labels as Takeout stores them, decoded, in their order."""
+        """Gmail's labels as Takeout stores them, decoded, in order; then those that stand beside the mail."""
         value = self.raw_field(_LABELS)
-        return _labels(value) if value else []
+        found = _labels(value) if value else []
+        beside = self.beside
+        return list(dict.fromkeys((*found, *beside.labels))) if beside and beside.labels else found
+
+    @property
+    def beside(self) -> Beside | None:
+        """What the source knows of the message besides its octets."""
+        return self._beside(self.block, self.from_line) if self._beside else None
 
     def raw_field(self, name: bytes) -> bytes | None:
         """The raw value of the first field called `name` (lower case), None where there is none."""

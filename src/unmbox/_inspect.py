@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from unmbox._head import MessageHead
+from unmbox._opened import Opened
 from unmbox._parser import Parser
-from unmbox._report import Progress
-from unmbox.errors import UsageError
+from unmbox._report import Damage, Progress
+from unmbox._single import parser_for
 from unmbox.events import End, Event, Head, Junk, Rejected
-from unmbox.sources import Source, SourceLike, as_list
+from unmbox.labels import Beside
+from unmbox.sources import Source, SourceLike
 
 _BIGGEST_KEPT = 5
 _REJECTED_KEPT = 1_000
@@ -22,7 +24,10 @@ _TICK = 0.1
 
 
 class SourceFacts(NamedTuple):
-    """One source: its octets, how many messages they are, and how many stand before the first of them."""
+    """One source: its octets, how many messages they are, and how many stand before the first of them.
+
+    The .eml files of one folder or archive are one source here.
+    """
 
     name: str
     octets: int
@@ -56,7 +61,8 @@ class Inspection:
     `first` and `last` are the earliest and latest date, `years` counts messages by the year in their own
     zone, `undated` those without any date, `labels` those with each label. `rejected` holds the first
     1,000 lines that were not taken as separators, `rejections` counts all of them by reason. `biggest`
-    are the five largest messages. `not_mbox` names the sources that hold octets but no From_ line.
+    are the five largest messages. `not_mbox` names the sources that hold octets but no From_ line, and
+    archives and folders without mail; `damaged` says what could not be read, `missing` names absent parts.
     """
 
     messages: int = 0
@@ -71,11 +77,15 @@ class Inspection:
     rejected: list[RejectedLine] = field(default_factory=list)
     rejections: Counter[str] = field(default_factory=Counter)
     sources: list[SourceFacts] = field(default_factory=list)
+    damaged: list[Damage] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
 
     @property
     def not_mbox(self) -> tuple[str, ...]:
         """The sources that hold octets but no From_ line at all."""
-        return tuple(each.name for each in self.sources if each.octets and not each.messages)
+        found = (each.name for each in self.sources if each.octets and not each.messages)
+        return (*found, *self.empty)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values, ready for JSON: dates as ISO 8601, years in order, labels by count."""
@@ -93,6 +103,8 @@ class Inspection:
             "rejected": [each._asdict() for each in self.rejected],
             "sources": [each._asdict() for each in self.sources],
             "not_mbox": list(self.not_mbox),
+            "damaged": [each._asdict() for each in self.damaged],
+            "missing": list(self.missing),
         }
 
 
@@ -106,15 +118,14 @@ def inspect(
 
     Raises `UsageError` for bad options and `SourceError` where a source cannot be read.
     """
-    opened = [Source(source) for source in as_list(sources)]
-    if not opened:
-        raise UsageError("no source: name at least one mailbox")
-    parsers = [Parser(variant=variant) for _ in opened]
-    sizes = [source.size for source in opened]
-    total = None if None in sizes else sum(size or 0 for size in sizes)
-    run = _Run(progress, total)
-    for source, parser in zip(opened, parsers, strict=True):
-        run.read(source, parser)
+    opened = Opened(sources)
+    Parser(variant=variant)  # a bad option is an error now
+    run = _Run(progress, opened.size() if progress else None)
+    for source in opened:
+        run.read(source, parser_for(single=source.single, variant=variant))
+    run.found.damaged += opened.damaged
+    run.found.missing += opened.missing
+    run.found.empty += opened.empty
     return run.found
 
 
@@ -127,10 +138,11 @@ class _Run:
         self._total = total
         self._next_tick = 0.0
         self._name = ""
+        self._beside: Callable[[bytes, bytes], Beside | None] | None = None
         self._message: MessageHead
 
     def read(self, source: Source, parser: Parser) -> None:
-        found, self._name = self.found, source.name
+        found, self._name, self._beside = self.found, source.name, source.beside
         octets, messages, junk = found.octets, found.messages, found.junk
         for chunk in source.chunks():
             found.octets += len(chunk)
@@ -139,20 +151,19 @@ class _Run:
         self._handle(parser.close())
         self._next_tick = 0.0  # so that the end of a source is seen
         self._tick()
-        found.sources.append(
-            SourceFacts(
-                source.name,
-                found.octets - octets,
-                found.messages - messages,
-                found.junk - junk,
-                parser.variant,
-            )
-        )
+        if source.damage:
+            found.damaged.append(source.damage)
+        now = (found.octets - octets, found.messages - messages, found.junk - junk)
+        name = source.group or source.name
+        if source.group and found.sources and found.sources[-1].name == name:
+            last = found.sources.pop()
+            now = (last.octets + now[0], last.messages + now[1], last.junk + now[2])
+        found.sources.append(SourceFacts(name, *now, parser.variant))
 
     def _handle(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Head):
-                self._message = MessageHead(event, self._name)
+                self._message = MessageHead(event, self._name, self._beside)
                 self._count(self._message)
             elif isinstance(event, End):
                 self._rank(event.length)

@@ -10,8 +10,10 @@ from contextlib import suppress
 from unmbox._batches import Batches
 from unmbox._head import MessageHead
 from unmbox._mail import SPOOL, Mail
+from unmbox._opened import Opened
 from unmbox._parser import Parser
-from unmbox._report import Progress, Report
+from unmbox._report import Damage, Progress, Report
+from unmbox._single import parser_for
 from unmbox._writer import EmlWriter
 from unmbox.errors import DestinationError
 from unmbox.events import Body, End, Event, Head, HeadRest, Rejected
@@ -49,6 +51,7 @@ class Job:
         self._next_tick = 0.0
 
         self._source: SourceState
+        self._reading: Source
         self._name = ""
         self._known_to = 0  # messages before this offset are rows already
         self._to_retry: Mapping[int, Quarantined] = {}  # of these, by their offsets
@@ -56,16 +59,17 @@ class Job:
         self._strays: list[Rejected] = []  # of the message under way
         self._uncounted = 0
 
-    def run(self, sources: list[Source], digests: Mapping[str, str]) -> Report:
-        """Convert the sources, of which the files have these digests, and say what became of them."""
+    def run(self, sources: Opened) -> Report:
+        """Convert the sources and say what became of them."""
         started = time.perf_counter()
-        sizes = [source.size for source in sources]
-        self._total = None if None in sizes else sum(size or 0 for size in sizes)
-        states = [self._state_of(source, digests, ordinal) for ordinal, source in enumerate(sources, 1)]
+        self._survey(sources)
         batches = self._batches
         try:
-            for source, state in zip(sources, states, strict=True):
-                self._read(source, state)
+            for ordinal, source in enumerate(sources, 1):
+                self._read(source, self._state_of(source, ordinal))
+            batches.tally.damaged += sources.damaged
+            batches.tally.not_mbox += sources.empty
+            batches.tally.missing += sources.missing
             batches.flush()
             batches.settle()
         except BaseException as error:
@@ -83,36 +87,48 @@ class Job:
 
     # -- a source ------------------------------------------------------------------------------------
 
-    def _state_of(self, source: Source, digests: Mapping[str, str], ordinal: int) -> SourceState:
+    def _survey(self, sources: Opened) -> None:
+        """Add up the octets to come, and see that no source has changed, before anything is written."""
+        known = self._manifest and not self._manifest.is_new and self._manifest
+        if not self._progress and not known:
+            return
+        for source in sources.listed():
+            if source is None or source.size is None or self._total is None:
+                self._total = None
+            else:
+                self._total += source.size
+            if source and known:
+                known.known(source.uri, **source.identity()._asdict())
+
+    def _state_of(self, source: Source, ordinal: int) -> SourceState:
         if self._manifest is None:
-            return SourceState(ordinal, source.uri, source.size, "file" if source.is_path else "stream")
-        if not source.is_path:
-            return self._manifest.source(source.uri, size=None, mtime=None, digest=None, scheme="stream")
-        digest = digests[source.uri]
-        return self._manifest.source(source.uri, size=source.size, mtime=source.mtime, digest=digest)
+            return SourceState(ordinal, source.uri, source.size, source.scheme)
+        return self._manifest.source(source.uri, **source.identity()._asdict(), scheme=source.scheme)
 
     def _read(self, source: Source, state: SourceState) -> None:
-        self._source, self._name = state, source.name
+        self._source, self._reading, self._name = state, source, source.name
         self._known_to = known_to = state.offset
         failed = self._manifest.quarantined(state) if self._manifest and known_to else []
         self._to_retry = {each.offset: each for each in failed}
-        if source.is_path and known_to:
+        if source.lasting and known_to:
             self._counts["already"] += state.messages - len(failed)
             for each in failed:
                 self._retry(source, each)
-        if source.is_path and state.done:
+        if source.lasting and state.done:
             self._passed += state.size or 0
+            if state.damage:
+                self._batches.tally.damaged.append(Damage(self._name, state.size, state.damage))
             if state.size and not state.messages:
                 self._batches.tally.not_mbox.append(self._name)
             return
-        start = known_to if source.is_path else 0
+        start = known_to if source.lasting else 0
         self._passed += start
         if start and start == source.size:  # all of it has rows, and a run ended before it could say so
             self._end_source(start)
             return
         _log.info("reading %s from octet %d", self._name, start)
         octets = start
-        parser = self._parser_at(start) if start else Parser(variant=self._variant)
+        parser = self._parser_at(start) if start else parser_for(single=source.single, variant=self._variant)
         for chunk in source.chunks(start):
             octets += len(chunk)
             self._passed += len(chunk)
@@ -122,16 +138,21 @@ class Job:
             self._handle(events)
             if self._progress:
                 self._tick()
-        events = parser.close()
-        state.variant, state.newline = parser.variant, parser.newline
-        self._handle(events)
+        if octets > start or not start:
+            events = parser.close()
+            state.variant, state.newline = parser.variant, parser.newline
+            self._handle(events)
         self._end_source(octets)
 
     def _parser_at(self, offset: int) -> Parser:
         """A parser that goes on with a message of the source, as it was settled."""
         state = self._source
-        return Parser(
-            variant=self._variant, settled=state.variant, newline=state.newline or b"\n", offset=offset
+        return parser_for(
+            single=self._reading.single,
+            variant=self._variant,
+            settled=state.variant,
+            newline=state.newline or b"\n",
+            offset=offset,
         )
 
     def _retry(self, source: Source, failed: Quarantined) -> None:
@@ -154,6 +175,10 @@ class Job:
         if octets and state.offset <= state.junk:
             self._batches.tally.not_mbox.append(self._name)
             state.offset = state.junk
+        if damage := self._reading.damage:
+            state.damage = damage.reason
+            self._batches.tally.damaged.append(damage)
+            logging.getLogger("unmbox").warning("damaged: %s", damage)
         state.size, state.done = octets, True
         _log.info("read %s: %d octets", self._name, octets)
         self._batches.touch(state)
@@ -178,7 +203,8 @@ class Job:
 
     def _take(self, event: Head | HeadRest | Body) -> None:
         if isinstance(event, Head):
-            self._mail = Mail(MessageHead(event, self._name), self._source, lf=self._lf)
+            head = MessageHead(event, self._name, self._reading.beside)
+            self._mail = Mail(head, self._source, lf=self._lf)
             if event.offset in self._to_retry:
                 self._mail.proof = Digests(0)
         mail = self._mail

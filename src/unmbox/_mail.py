@@ -172,6 +172,9 @@ class Mail:
 def _told(head: MessageHead) -> dict[str, Any]:
     """What a row says of a message's head."""
     labels = head.labels
+    state = state_of(head.block, labels)
+    if beside := head.beside:
+        state |= beside.state
     return {
         "message_id": head.message_id,
         "date": head.date,
@@ -180,5 +183,5 @@ def _told(head: MessageHead) -> dict[str, Any]:
         "subject": head.text(b"subject"),
         "labels": labels,
         "thread_id": thread_id(head.block),
-        "state": state_of(head.block, labels),
+        "state": state,
     }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from unmbox._block import Repair
 from unmbox._head import MessageHead
+from unmbox._opened import Opened
 from unmbox._parser import Parser
+from unmbox._report import Damage
+from unmbox._single import parser_for
 from unmbox._writer import EmlWriter
-from unmbox.errors import BodyGoneError
+from unmbox.errors import BodyGoneError, SourceError
 from unmbox.events import Body, End, Event, Head, HeadRest
 from unmbox.sources import Source, SourceLike
 
@@ -39,7 +43,7 @@ class Message(MessageHead):
     __slots__ = ("_head", "_kept", "_repairs", "_stream", "_touched", "length")
 
     def __init__(self, head: Head, stream: _Stream) -> None:
-        super().__init__(head, stream.source.name)
+        super().__init__(head, stream.source.name, stream.source.beside)
         self.length: int | None = None
         """Octets of the source from `offset` to the next From_ line, once the message has been read."""
         self._head = head
@@ -110,14 +114,18 @@ class Message(MessageHead):
 
 
 class _Stream(Iterator[Message]):
-    """The events of one source, and which message they belong to."""
+    """The events of the sources, one after the other, and which message they belong to."""
 
     def __init__(self, source: SourceLike, *, headers: str, newline: str, variant: str) -> None:
-        self.source = Source(source)
+        self.source: Source
         self.current: Message | None = None
-        self._chunks = self.source.chunks()
+        self._opened = Opened(source, one=True)
+        self._sources = iter(self._opened)
+        self._chunks: Iterator[bytes] | None = None
+        self._damaged: list[Damage] = []
         self._headers = headers
         self._newline = newline
+        self._variant = variant
         self._parser = Parser(variant=variant)
         self._events: deque[Event] = deque()
         self.writer()  # a bad option is an error now, not at the first message
@@ -149,12 +157,32 @@ class _Stream(Iterator[Message]):
     def _next(self) -> Event | None:
         events = self._events
         while not events:
-            chunk = next(self._chunks, None)
+            if self._chunks is None and not self._open_next():
+                return None
+            chunk = next(self._chunks, None) if self._chunks else None
             if chunk is None:
                 events.extend(self._parser.close())
-                break
-            events.extend(self._parser.feed(chunk))
-        return events.popleft() if events else None
+                self._chunks = None
+                if self.source.damage:
+                    self._damaged.append(self.source.damage)
+            else:
+                events.extend(self._parser.feed(chunk))
+        return events.popleft()
+
+    def _open_next(self) -> bool:
+        """Go on with the next source; False where there is none, an error where some could not be read."""
+        source = next(self._sources, None)
+        if source is not None:
+            self.source = source
+            self._parser = parser_for(single=source.single, variant=self._variant)
+            self._chunks = source.chunks()
+            return True
+        damaged = [*self._damaged, *self._opened.damaged]
+        self._damaged, self._opened.damaged = [], []
+        if damaged:
+            more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+            raise SourceError(errno.EIO, f"damaged: {damaged[0]}{more}", offset=damaged[0].offset)
+        return False
 
 
 def messages(
@@ -162,12 +190,13 @@ def messages(
 ) -> Iterator[Message]:
     """Read a mailbox message by message, in constant memory, in the order of the file.
 
-    `source` is a path, a binary file object or an iterable of bytes. Asking for the next message discards
-    what was left unread of the last. A source without any From_ line gives no messages. `headers` and
-    `newline` are as for `EmlWriter`, `variant` is as for `Parser`.
+    `source` is one of those that `convert` takes: a mailbox or what holds several, which come one after the
+    other (`Message.source` names each). Asking for the next message discards what was left unread of the
+    last. A source without any From_ line gives no messages. `headers` and `newline` are as for `EmlWriter`,
+    `variant` is as for `Parser`.
 
     Raises `SourceError` where a path cannot be read and `UsageError` for an unknown option, both before
-    the first message.
+    the first message; and `SourceError` after the last message where some of the source was damaged.
 
     >>> for message in unmbox.messages("All mail.mbox"):
     ...     if "スター付き" in message.labels:

@@ -13,20 +13,17 @@ from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring
-from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
 from unmbox import _headers
 from unmbox._auto import is_automatic
 from unmbox._folders import LabelTable
-from unmbox.errors import SourceError
 
 MAX_CANDIDATES = 10_000
 """Rows in `candidate` for one source; ``source.candidates`` counts on."""
 WRITTEN, DUPLICATE, FILTERED, QUARANTINED = OUTCOMES = ("written", "duplicate", "filtered", "quarantined")
 
-_SAMPLE = 1 << 14
 _PIECE = 1 << 16
 
 _STATUS = re.compile(rb"^((?:X-(?:Mozilla-)?)?Status)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
@@ -103,6 +100,7 @@ class SourceState:
 
     `offset` is where reading goes on: all octets before belong to `junk` or to committed rows, `messages`
     of them (`Manifest.commit` counts). `variant` and `newline` are what the parser settled on. A source
+    that is `done` has `damage` where it could not be read to what should be its end. A source
     without `digest` has no identity: it is read again from its beginning, and `Manifest.match_row` sees to
     it that it is the same.
     """
@@ -120,20 +118,22 @@ class SourceState:
     messages: int = 0
     candidates: int = 0
     done: bool = False
+    damage: str | None = None
 
     def values(self) -> tuple[Any, ...]:
         """The row of `source`, in the order of its columns."""
         newline = None if self.newline is None else "cr" if self.newline == b"\r" else "lf"
-        counts = (self.offset, self.messages, self.candidates, int(self.done))
+        counts = (self.offset, self.messages, self.candidates, int(self.done), self.damage)
         return (*(getattr(self, name) for name in _BEFORE_NEWLINE), newline, *counts)
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> SourceState:
         """The state that a row of `source` holds."""
-        *before, newline, offset, messages, candidates, done = values
+        *before, newline, offset, messages, candidates, done, damage = values
         state = cls(**dict(zip(_BEFORE_NEWLINE, before, strict=True)))
         state.newline = {None: None, "lf": b"\n", "cr": b"\r"}[newline]
         state.offset, state.messages, state.candidates, state.done = offset, messages, candidates, bool(done)
+        state.damage = damage
         return state
 
     def untouched(self) -> SourceState:
@@ -223,23 +223,6 @@ class Written(NamedTuple):
         except OSError:
             return False
         return digests.size == self.size and digests.result() == (self.head_sha256, self.body_sha256)
-
-
-def sample_digest(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's size and of 16 KiB at its head, middle and end: cheap for files of any size.
-
-    Raises `SourceError` where it cannot be read.
-    """
-    try:
-        with Path(path).open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            digest = sha256(b"%d " % size)
-            for at in sorted({0, max(0, (size - _SAMPLE) // 2), max(0, size - _SAMPLE)}):
-                file.seek(at)
-                digest.update(file.read(_SAMPLE))
-    except OSError as error:
-        raise SourceError(error.errno, f"{os.fspath(path)} cannot be read: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 def state_of(

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from unmbox._block import Repair
 
+MAX_DAMAGED = 1_000
+"""Damages that are told one by one."""
+
 
 class Progress(NamedTuple):
     """How far a conversion is: what `convert` calls its `progress` with.
@@ -23,6 +26,21 @@ class Progress(NamedTuple):
     duplicates: int = 0
 
 
+class Damage(NamedTuple):
+    """What of a source could not be read: `offset` octets of it, unpacked, could be; None where none has it.
+
+    `source` is its name, or that of the archive or folder around it. `reason` is a sentence.
+    """
+
+    source: str
+    offset: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        where = "" if self.offset is None else f", at octet {self.offset}"
+        return f"{self.source}{where}: {self.reason}"
+
+
 class Report(NamedTuple):
     """What one call made of its messages: ``messages = written + duplicates + filtered + quarantined``.
 
@@ -30,9 +48,10 @@ class Report(NamedTuple):
     first From_ line of a source, so junk and the messages' lengths add up to `bytes_in`. `collisions` are
     those of `written` that have the Message-ID of another mail. `repairs` counts the repairs applied by their
     code, `left_out` those that a signature forbade. `rejected` counts lines that begin ``From `` and were not
-    taken as separators. `not_mbox` names sources that hold octets but no From_ line at all. `already` counts
-    messages that an earlier run into the same destination had done; they are in no other number. `seconds` is
-    what the call took.
+    taken as separators. `not_mbox` names sources that hold octets but no From_ line at all, and archives and
+    folders without mail. `damaged` says what could not be read (the first 1,000), `missing` names parts of an
+    export that are not there. `already` counts messages that an earlier run into the same destination had
+    done; they are in no other number. `seconds` is what the call took.
 
     >>> one, two = unmbox.Report(messages=2, written=2), unmbox.Report(messages=3, written=1, duplicates=2)
     >>> both = one + two
@@ -55,6 +74,8 @@ class Report(NamedTuple):
     repairs: dict[str, int] = {}  # noqa: RUF012  # never changed: every report with repairs has its own
     left_out: dict[str, int] = {}  # noqa: RUF012
     not_mbox: tuple[str, ...] = ()
+    damaged: tuple[Damage, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def __add__(self, other: object) -> Report:
         """The report of both runs together."""
@@ -68,7 +89,12 @@ class Report(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values, ready for JSON."""
-        return self._asdict() | {"not_mbox": list(self.not_mbox)}
+        lists = {
+            "not_mbox": list(self.not_mbox),
+            "damaged": [each._asdict() for each in self.damaged],
+            "missing": list(self.missing),
+        }
+        return self._asdict() | lists
 
 
 def _counts(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
@@ -81,6 +107,8 @@ class Tally:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.not_mbox: list[str] = []
+        self.damaged: list[Damage] = []
+        self.missing: list[str] = []
         self._repairs: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
 
@@ -115,4 +143,6 @@ class Tally:
             repairs=dict(self._repairs),
             left_out=dict(self._left_out),
             not_mbox=tuple(self.not_mbox),
+            damaged=tuple(self.damaged[:MAX_DAMAGED]),
+            missing=tuple(self.missing),
         )

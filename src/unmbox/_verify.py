@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._paths import Paths
 from unmbox._record import (
@@ -23,15 +24,15 @@ from unmbox._record import (
     Digests,
     Written,
     checksum,
-    sample_digest,
     storable,
 )
 from unmbox._schema import MANIFEST_NAME, damaged, our_errors, read_only, read_options
+from unmbox._single import parser_for
 from unmbox._writer import EmlWriter
 from unmbox.dedup import POLICIES, normalise_message_id
 from unmbox.errors import UsageError
 from unmbox.events import End, Event, Head, Junk
-from unmbox.sources import Source, SourceLike, as_list
+from unmbox.sources import Source, SourceLike
 
 if TYPE_CHECKING:
     import sqlite3
@@ -113,14 +114,16 @@ def verify(
     path = folder / MANIFEST_NAME if manifest is None else Path(manifest)
     with our_errors(str(path)), closing(read_only(path)) as connection, closing(Paths()) as paths:
         audit = _Audit(connection, path, folder, paths)
-        given = [] if sources is None else [Source(source) for source in as_list(sources)]
-        known = [audit.find(source) for source in given]
+        given = None if sources is None else Opened(sources)
+        for source in given.listed() if given else ():
+            if source:
+                audit.find(source)  # a wrong one is told before all is read
         audit.manifest()
         audit.rows(progress)
         audit.other_tables()
         audit.folder()
-        for source, tally in zip(given, known, strict=True):
-            audit.source(source, tally)
+        for source in given or ():
+            audit.source(source, audit.find(source))
         return audit.result()
 
 
@@ -365,9 +368,9 @@ class _Audit:
     def find(self, source: Source) -> _SourceTally:
         """The row of a source that is to be read again, by its name, or else by its content."""
         found = self._query("SELECT id FROM source WHERE uri = ?", (source.uri,)).fetchall()
-        if not found and source.is_path:
-            identity = (source.size, sample_digest(source.name))
-            found = self._query("SELECT id FROM source WHERE size = ? AND digest = ?", identity).fetchall()
+        if not found and source.lasting:
+            digest = (source.identity().digest,)
+            found = self._query("SELECT id FROM source WHERE digest = ?", digest).fetchall()
         elif not found:
             found = self._query("SELECT id FROM source WHERE digest IS NULL").fetchall()
         if len(found) != 1:
@@ -384,7 +387,8 @@ class _Audit:
         writer = _writer(self._options)
         row: Any = None
         digests, end = Digests(0), 0
-        for event in _events(source, Parser(variant=self._options.get("variant", "auto"))):
+        variant = self._options.get("variant", "auto")
+        for event in _events(source, parser_for(single=source.single, variant=variant)):
             if isinstance(event, Head):
                 row = rows.fetchone()
                 if row is None or row[:2] != (event.offset, storable(event.from_line)):

@@ -6,9 +6,17 @@ and of a character), decode, and only then split at commas.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from unmbox._decode import decode_text
+
+
+class Beside(NamedTuple):
+    """What a source knows of a message besides its octets: labels and state, as in the manifest."""
+
+    labels: tuple[str, ...] = ()
+    state: Mapping[str, bool] = {}
 
 
 def decode_labels(raw: bytes) -> list[str]:

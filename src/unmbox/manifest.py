@@ -48,7 +48,6 @@ from unmbox._record import (
     Written,
     checksum,
     labels_to_json,
-    sample_digest,
     state_of,
     thread_id,
 )
@@ -74,13 +73,12 @@ __all__ = [
     "Row",
     "SourceState",
     "Written",
-    "sample_digest",
     "state_of",
     "thread_id",
 ]
 
 _INSERT_MESSAGE = f"INSERT INTO message VALUES({', '.join('?' * 22)})"
-_REPLACE_SOURCE = f"REPLACE INTO source VALUES({', '.join('?' * 13)})"
+_REPLACE_SOURCE = f"REPLACE INTO source VALUES({', '.join('?' * 14)})"
 
 
 class Manifest:
@@ -259,19 +257,34 @@ class Manifest:
     ) -> SourceState:
         """The state of the source called `uri`: a new one, or as an earlier run left it.
 
-        `size` in octets, `mtime` in nanoseconds and `digest` (of `sample_digest`) are its identity; raises
-        `UsageError` where a known source has another one now. A stream has no `digest`, so nothing is
-        compared here. Nothing is stored before a batch that holds the state is committed.
+        `size` in octets, `mtime` in nanoseconds and `digest` are its identity, as for `known`. Nothing is
+        stored before a batch that holds the state is committed.
         """
-        if uri in self._new_sources:
-            return self._new_sources[uri]
-        with our_errors(self.path):
-            values = self.connection.execute("SELECT * FROM source WHERE uri = ?", (uri,)).fetchone()
-        if values is None:
+        state = self._new_sources.get(uri) or self.known(uri, size=size, mtime=mtime, digest=digest)
+        if state is None:
             state = SourceState(self._next_source, uri, size, scheme, mtime=mtime, digest=digest)
             self._next_source += 1
             self._new_sources[uri] = state
-            return state
+        return state
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no earlier run has left a source in it."""
+        with our_errors(self.path):
+            return self.connection.execute("SELECT 1 FROM source LIMIT 1").fetchone() is None
+
+    def known(
+        self, uri: str, *, size: int | None, mtime: int | None, digest: str | None
+    ) -> SourceState | None:
+        """The state in which an earlier run left the source called `uri`, None where there is none.
+
+        Raises `UsageError` where it has another identity now. A stream has no `digest`, so nothing is
+        compared here; what stands in an archive has its size and time in its digest.
+        """
+        with our_errors(self.path):
+            values = self.connection.execute("SELECT * FROM source WHERE uri = ?", (uri,)).fetchone()
+        if values is None:
+            return None
         state = SourceState.of(values)
         if digest or state.digest:
             pairs = {
@@ -280,7 +293,7 @@ class Manifest:
                 "its content": (digest, state.digest),
             }
             for what, (now, then) in pairs.items():
-                if now != then:
+                if now != then and (now, what) != (None, "its size"):
                     raise _changed(uri, f"{what} is another")
         return state
 

@@ -1,18 +1,27 @@
-"""Where octets come from: a path, a binary file object, an iterable of bytes, as one stream of chunks."""
+"""Where octets come from: a path, a binary file object, an iterable of bytes, as one stream of chunks.
+
+A `Source` is one mailbox or one message. What holds several (an archive, a folder) is taken apart by
+`unmbox._opened`; the sources that come out of it are of the classes below this one.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
-from typing import IO, Protocol, Union, runtime_checkable
+from typing import IO, NamedTuple, Protocol, Union, runtime_checkable
 
+from unmbox._report import Damage
 from unmbox.errors import SourceError, UsageError
+from unmbox.labels import Beside
 
 CHUNK = 1 << 16
 """Octets a read. Larger chunks fall out of the processor's caches: 4 MiB cost 1.6 times."""
+
+_SAMPLE = 1 << 14
 
 
 @runtime_checkable
@@ -26,24 +35,39 @@ class Readable(Protocol):
 SourceLike = Union[str, "os.PathLike[str]", Readable, IO[bytes], Iterable[bytes]]
 
 
+class Identity(NamedTuple):
+    """What tells whether a source is the one that an earlier run had read. No digest, no identity."""
+
+    size: int | None = None
+    mtime: int | None = None
+    digest: str | None = None
+
+
 class Source:
     """One stream of octets. `name` says where from; `size` is in octets, None where it is unknown.
 
     `uri` tells it from other sources, in text that has UTF-8: the absolute path of a file, else a name that
-    the caller gives.
+    the caller gives. `scheme` is its kind. `single` says that it is one message, not a mailbox. `damage` is
+    what was found when its octets were read, None while all is well. `beside` is asked for what is known of
+    a message besides its octets, from its header block and From_ line.
     """
+
+    scheme = "file"
+    single = False
+    group = ""  # the folder or archive that single messages are told together as
+    beside: Callable[[bytes, bytes], Beside | None] | None = None
 
     def __init__(self, source: SourceLike) -> None:
         self.name = self.uri = "stream"
         self.size: int | None = None
+        self.damage: Damage | None = None
         self._path: Path | None = None
         self._source = source
         given: object = source  # callers without a type checker pass anything
         if isinstance(source, (str, os.PathLike)):
             self._path = Path(source)
             self.name = str(self._path)
-            path = os.path.abspath(self._path)  # noqa: PTH100  # resolve() would follow links
-            self.uri = os.fsencode(path).decode("utf-8", "backslashreplace")
+            self.uri = uri_of(self._path)
             self.size = _checked_size(self._path)
         elif isinstance(given, (bytes, bytearray, memoryview)):
             raise UsageError("bytes are no source: pass io.BytesIO(data), or a path as str")
@@ -52,29 +76,97 @@ class Source:
         elif not isinstance(given, Iterable):
             what = type(given).__name__
             raise UsageError(f"a {what} is no source: pass a path, a binary file or an iterable of bytes")
+        if not self.lasting:
+            self.scheme = "stream"
 
     @property
     def is_path(self) -> bool:
-        """Whether it is a regular file, which can be opened again and read from anywhere."""
+        """Whether it is a regular file of the system, which can be opened again and read from anywhere."""
         return self._path is not None and self.size is not None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it has an identity and can be read again, from anywhere."""
+        return self.is_path
+
+    @property
+    def seekable(self) -> bool:
+        """Whether `chunks` begins anywhere without reading what stands before."""
+        return self.is_path
 
     @property
     def mtime(self) -> int | None:
         """When a file was last changed, in nanoseconds; None for a stream."""
         return self._path.stat().st_mtime_ns if self._path and self.is_path else None
 
+    def identity(self) -> Identity:
+        """What tells whether it has changed since an earlier run."""
+        if not self.lasting:
+            return Identity()
+        return Identity(self.size, self.mtime, sample_digest(self))
+
     def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The octets from `start` on, once, as chunks of any size but none empty.
 
-        Only a file can start elsewhere than at 0; it is read up to `stop`, or to its size when it was
-        opened. Raises `SourceError`, whose `offset` says how far it came, where the system fails to read a
-        path or it ends before; what a user's own file object or iterable raises comes through unchanged.
+        Only a source that is `lasting` can start elsewhere than at 0; it is read up to `stop`, or to its
+        size when it was opened. Raises `SourceError`, whose `offset` says how far it came, where the system
+        fails to read it or it ends before; what a user's own file object or iterable raises comes through
+        unchanged. Where what is read makes no sense (a damaged archive), the octets end and `damage` says.
         """
         if self._path is not None:
             return _read_path(self._path, start, self.size if stop is None else stop)
         if isinstance(self._source, Readable):
             return _read_file(self._source)
         return _checked(iter(self._source))  # type: ignore[arg-type]  # a path has been ruled out above
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The octets from `start` to `stop` of a source that is `lasting`; fewer where it ends before."""
+        if self.size is not None:
+            stop = min(stop, self.size)
+        return b"".join(self.chunks(start, stop)) if start < stop else b""
+
+
+class Part(Source):
+    """A source that stands in another one, its `outer`: an archive's entry, or what a file unpacks to."""
+
+    def __init__(self, outer: Source, name: str, scheme: str, size: int | None = None) -> None:
+        self.outer = outer
+        self.name = f"{outer.name}!/{name}" if name else outer.name
+        self.uri = f"{outer.uri}!/{_encodable(name)}" if name else outer.uri
+        self.scheme = scheme if outer.lasting else "stream"
+        self.size = size
+        self.damage = None
+        self._path = None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether its outer source is."""
+        return self.outer.lasting
+
+    @property
+    def seekable(self) -> bool:
+        """Whether `chunks` begins anywhere without reading what stands before."""
+        return False
+
+    def damaged(self, offset: int | None, reason: str) -> None:
+        """Note what is wrong with it; what was noted first stays."""
+        if self.damage is None:
+            self.damage = Damage(self.name, offset, reason)
+
+
+def sample_digest(source: Source) -> str:
+    """SHA-256 of a source's size and of 16 KiB at its head, middle and end: cheap for any size."""
+    size = source.size or 0
+    digest = sha256(b"%d " % size)
+    for at in sorted({0, max(0, (size - _SAMPLE) // 2), max(0, size - _SAMPLE)}):
+        digest.update(source.read(at, at + _SAMPLE))
+    return digest.hexdigest()
+
+
+def uri_of(path: str | os.PathLike[str]) -> str:
+    """The absolute path, in text that has UTF-8."""
+    absolute = os.path.abspath(path)  # noqa: PTH100  # resolve() would follow links
+    return os.fsencode(absolute).decode("utf-8", "backslashreplace")
 
 
 def as_list(sources: SourceLike | Iterable[SourceLike]) -> list[SourceLike]:
@@ -86,13 +178,17 @@ def as_list(sources: SourceLike | Iterable[SourceLike]) -> list[SourceLike]:
     return [sources]  # type: ignore[list-item]  # a lone source, an iterable of bytes among them
 
 
+def _encodable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _checked_size(path: Path) -> int | None:
     try:
         mode = path.stat()
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        what = "does not exist" if missing else f"cannot be read: {error.strerror}"
-        raise SourceError(error.errno, f"{path} {what}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        missing = isinstance(error, (FileNotFoundError, ValueError))
+        what = "does not exist" if missing else f"cannot be read: {getattr(error, 'strerror', error)}"
+        raise SourceError(getattr(error, "errno", errno.ENOENT), f"{path} {what}") from error
     if stat.S_ISDIR(mode.st_mode):
         raise SourceError(errno.EISDIR, f"{path} is a folder, not a mailbox: name the .mbox file in it")
     return mode.st_size if stat.S_ISREG(mode.st_mode) else None
