@@ -35,6 +35,10 @@ _CANDIDATES: Final = 8
 _NEVER_UTF8: Final = frozenset(
     {"iso8859_2", "iso8859_15", "cp1250", "cp1251", "cp1252", "cp1254", "koi8_r", "koi8_u"}
 )
+# What nearly all encoded values are: sound encoded-words of one charset, before a sound address or nothing.
+_WORD = rb"=\?[\w-]{1,40}\?(?:[Bb]\?[A-Za-z0-9+/]*={0,2}|[Qq]\?[!->@-~]*)\?="
+_SOUND = re.compile(rb"(%b(?:[ \t\r\n]+%b)*)( <[^<>()\"\\\s?]*>)?" % (_WORD, _WORD)).fullmatch
+_PARTS = re.compile(rb"=\?([^?]*)\?(.)\?([^?]*)\?=").findall
 _NEEDS_QUOTES = re.compile(r'[()<>\[\]:;@\\,"]')
 _QUOTED_SPECIALS = re.compile(r'["\\]')
 _COMMENT_SPECIALS = re.compile(r"[()\\]")
@@ -71,6 +75,9 @@ def decode_text(raw: bytes, candidates: Sequence[str] = ()) -> str:
     """
     if _is_plain(raw):
         return raw.decode("ascii").strip()
+    sound = _SOUND(raw)
+    if sound and not sound[2] and (text := _sound_text(sound[1])) is not None:
+        return text.strip()
     return "".join([piece.text for piece in _pieces(raw, candidates)]).strip()
 
 
@@ -82,6 +89,10 @@ def decode_addresses(raw: bytes, candidates: Sequence[str] = ()) -> str:
     """
     if _is_plain(raw):
         return raw.decode("ascii").strip()
+    sound = _SOUND(raw)
+    if sound and (text := _sound_text(sound[1])) is not None:
+        address = sound[2].decode("ascii", "surrogateescape") if sound[2] else ""
+        return f"{_quoted(text)}{address}".strip()
     shown: list[str] = []
     # What is open around a piece: nothing, `"`, `<` or `(`, and how deep the comment is.
     within, depth = "", 0
@@ -93,12 +104,41 @@ def decode_addresses(raw: bytes, candidates: Sequence[str] = ()) -> str:
             shown.append(source)
         elif within == "(":
             shown.append(_COMMENT_SPECIALS.sub(r"\\\g<0>", text))
-        elif within or _NEEDS_QUOTES.search(text):
-            text = _QUOTED_SPECIALS.sub(r"\\\g<0>", text)
-            shown.append(text if within else f'"{text}"')
+        elif within:
+            shown.append(_QUOTED_SPECIALS.sub(r"\\\g<0>", text))
         else:
-            shown.append(text)
+            shown.append(_quoted(text))
     return "".join(shown).strip()
+
+
+def _quoted(name: str) -> str:
+    """A display name as it stands outside quotes."""
+    if not _NEEDS_QUOTES.search(name):
+        return name
+    return '"' + _QUOTED_SPECIALS.sub(r"\\\g<0>", name) + '"'
+
+
+def _sound_text(words: bytes) -> str | None:
+    """What sound encoded-words say, None where the long way must tell; it says the same of the others."""
+    octets = []
+    parts = _PARTS(words)
+    charset = parts[0][0]
+    for name, encoding, text in parts:
+        if name != charset:
+            return None
+        if encoding in b"Bb":
+            if len(text) % 4:
+                return None
+            octets.append(binascii.a2b_base64(text))
+        elif b"==" in text or text.endswith(b"="):
+            return None
+        else:
+            octets.append(binascii.a2b_qp(text, header=True))
+    codec = codec_name(charset.decode("ascii"))
+    if codec is None or codec in _NEVER_UTF8:
+        return None
+    said = decode_strictly(b"".join(octets), codec)
+    return None if said is None or "\n" in said or "\r" in said else said
 
 
 def parameter(raw: bytes, name: str, candidates: Sequence[str] = ()) -> str | None:

@@ -16,6 +16,7 @@ _ADDRESSES = frozenset(
     b"from to cc bcc sender reply-to return-path delivered-to"
     b" resent-from resent-to resent-cc resent-sender".split()
 )
+_SHORT = 500  # octets of a value that is worth remembering
 
 
 class Envelope(NamedTuple):
@@ -116,18 +117,25 @@ class MessageHead:
 
 
 def _decoded(name: bytes, value: bytes) -> str:
-    return _decode.decode_addresses(value) if name in _ADDRESSES else _decode.decode_text(value)
+    if name not in _ADDRESSES:
+        return _decode.decode_text(value)
+    return _address(value) if len(value) < _SHORT else _decode.decode_addresses(value)
 
 
 def _octets(name: str) -> bytes:
     return name.encode("ascii", "replace").lower()
 
 
+# A mailbox has few correspondents and few combinations of labels, and many messages of each.
+@lru_cache(maxsize=2048)
+def _address(value: bytes) -> str:
+    return _decode.decode_addresses(value)
+
+
 @lru_cache(maxsize=1024)
 def _decoded_labels(value: bytes) -> tuple[str, ...]:
-    """A mailbox has few combinations of labels and many messages with each."""
     return tuple(labels.decode_labels(value))
 
 
 def _labels(value: bytes) -> list[str]:
-    return list(_decoded_labels(value) if len(value) < 1000 else labels.decode_labels(value))
+    return list(_decoded_labels(value) if len(value) < _SHORT else labels.decode_labels(value))
