@@ -234,7 +234,7 @@ def make_row(mail: Mail, entry: Entry, state: SourceState, outcome: str, of: int
         recipients=head["To"],
         subject=head.subject,
         labels=head.labels,
-        thread_id=thread_id(head.block),
+        thread_id=thread_id(head.raw_field(b"x-gm-thrid")),
         state=state_of(head.block, head.labels),
         head_size=mail.head_size,
         body_size=len(mail.eml) - mail.head_size,

@@ -183,21 +183,23 @@ class Batches:
             outcome, path = WRITTEN, self._path(mail)
         self.tally.add(outcome, mail.size, mail.repairs, collision=verdict.kind == "collision")
         head_sum, body_sum = mail.sums
+        told = mail.told
         return Row(
-            id=number,
-            source_id=mail.source.id,
-            offset=head.offset,
-            length=mail.length,
-            from_line=head.from_line,
-            head_sha256=head_sum.hex(),
-            body_sha256=body_sum.hex(),
-            outcome=outcome,
-            path=path,
-            duplicate_of=verdict.of if outcome == DUPLICATE else None,
-            head_size=mail.block_size,
-            body_size=mail.size - mail.block_size,
-            key=mail.key,
-            **mail.told,
+            number,
+            mail.source.id,
+            head.offset,
+            mail.length,
+            head.from_line,
+            told.message_id,
+            head_sum.hex(),
+            body_sum.hex(),
+            outcome,
+            path,
+            verdict.of if outcome == DUPLICATE else None,
+            *told[1:],
+            mail.block_size,
+            mail.size - mail.block_size,
+            mail.key,
         )
 
     def _path(self, mail: Mail) -> str:
@@ -211,8 +213,8 @@ class Batches:
         wants_sender = "sender" in self._layout.fields
         return self._layout.path(
             date=head.date,
-            subject=mail.told["subject"] or "",
-            sender=(mail.told["sender"] or head.envelope.sender) if wants_sender else "",
+            subject=mail.told.subject or "",
+            sender=(mail.told.sender or head.envelope.sender) if wants_sender else "",
             hash=sha256(sums).hexdigest()[:12],
         )
 

@@ -69,10 +69,10 @@ class Copies:
     def _stands(self, row: int, mail: Mail, before: Sequence[Mail]) -> bool:
         """Whether that row of ours, the first of those `before` or in the manifest, is the same mail."""
         if before:
-            found = (row, before[0].told["message_id"], before[0].key)
+            found = (row, before[0].told.message_id, before[0].key)
         else:
             found = next(self._kept("id = ?", row), (row, None, b""))
-        name = _name(mail.told["message_id"])
+        name = _name(mail.told.message_id)
         by_id = name is not None and self._index.policy == "message-id"
         return _name(found[1]) == name and (by_id or found[2] == mail.key)
 

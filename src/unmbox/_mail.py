@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import NamedTuple
 
 from unmbox._block import Repair
-from unmbox._hashing import Hasher
+from unmbox._hashing import Digest, Hasher
 from unmbox._head import MessageHead
 from unmbox._record import Digests
 from unmbox._writer import to_crlf
@@ -16,7 +18,24 @@ from unmbox.sinks import Dated, Sink, Target
 
 SPOOL = 1 << 20
 """Octets of one message that are kept in memory; what is longer goes to its file as it comes."""
+_AT_ONCE = 1 << 15  # octets of a message that are hashed at its end; more are hashed as they come
 _RECIPIENTS = (b"to", b"cc", b"bcc")
+
+
+class Told(NamedTuple):
+    """What a row says of a message's head, as `manifest.Row` has it."""
+
+    message_id: str | None = None
+    date: datetime | None = None
+    sender: str | None = None
+    recipients: str | None = None
+    subject: str | None = None
+    labels: Sequence[str] = ()
+    thread_id: str | None = None
+    state: Mapping[str, bool | str] | None = None
+
+
+_NOTHING = Told()
 
 
 class _Undated:
@@ -25,86 +44,93 @@ class _Undated:
     date = None
 
 
+class _Sums:
+    """SHA-256 of a message's block and of its body as written, and the body's identity."""
+
+    def __init__(self, *, lf: bool) -> None:
+        self._left = 0  # octets of the block that have not come
+        self._block_size = 0
+        self._head = sha256()
+        self._body = BodyDigest()
+        # Body identity is over CRLF; where LF is written the exact digest is another one.
+        self._exact = sha256() if lf else None
+
+    def update(self, octets: bytes, block_size: int, hasher: Hasher | None = None) -> None:
+        """Take the next octets of the message, whose block is now known to have `block_size`."""
+        self._left += block_size - self._block_size
+        self._block_size = block_size
+        if self._left:
+            head = octets[: self._left]
+            self._head.update(head)
+            self._left -= len(head)
+            octets = octets[len(head) :]
+        if self._exact:
+            self._feed(self._exact, octets, hasher)
+            octets = to_crlf(octets)
+        self._feed(self._body, octets, hasher)
+
+    def _feed(self, digest: Digest, octets: bytes, hasher: Hasher | None) -> None:
+        if hasher:
+            hasher.update(digest, octets)
+        else:
+            digest.update(octets)
+
+    def result(self) -> tuple[tuple[bytes, bytes], bytes]:
+        """The digests of block and body, and of the body without trailing empty lines, in CRLF."""
+        exact, identity = self._body.digest()
+        return (self._head.digest(), self._exact.digest() if self._exact else exact), identity
+
+
 class Mail:
     """A message under way. `add` takes its octets as written, `told` then says what its head says.
 
     `failure` is the reason why it could not be converted; its octets are then those of the source.
     """
 
-    __slots__ = (
-        "_body",
-        "_exact",
-        "block_size",
-        "content",
-        "dated",
-        "failure",
-        "head",
-        "head_sum",
-        "identity",
-        "key",
-        "length",
-        "lf",
-        "message_id",
-        "parts",
-        "proof",
-        "raw",
-        "repairs",
-        "size",
-        "source",
-        "sums",
-        "target",
-        "told",
-    )
+    # What most messages never change stands here once, and not in each of them.
+    length = 0
+    size = 0
+    block_size = 0
+    failure = ""
+    target: Target | None = None
+    repairs: tuple[Repair, ...] = ()
+    proof: Digests | None = None  # of its octets in the source, where these are to be compared
+    message_id: bytes | None = None  # as the source has it, if it tells one mail from another
+    content = b""  # what does so where there is no Message-ID
+    told = _NOTHING
+    sums = (b"", b"")
+    identity = b""
+    key = b""
+    _sums: _Sums | None = None
 
     def __init__(self, head: MessageHead, source: SourceState, *, lf: bool) -> None:
         self.head = head
         self.source = source
-        self.lf = lf
-        self.length = 0
-        self.target: Target | None = None
         self.dated: Dated = head
-        self.failure = ""
-        self.repairs: tuple[Repair, ...] = ()
-        self.proof: Digests | None = None  # of its octets in the source, where these are to be compared
-        self.raw: list[bytes] | None = []  # these octets, while all of them are in memory
-        self._begin()
-
-        self.message_id: bytes | None = None  # as the source has it, if it tells one mail from another
-        self.content = b""  # what does so where there is no Message-ID
-        self.told: dict[str, Any] = {"message_id": None}
-        self.sums = (b"", b"")
-        self.identity = b""
-        self.key = b""
-
-    def _begin(self) -> None:
         self.parts: list[bytes] = []  # in memory, or (`target`) what is not yet in its file
-        self.size = self.block_size = 0
-        self.head_sum = sha256()
-        self._body = BodyDigest()
-        # Body identity is over CRLF; where LF is written the exact digest is another one.
-        self._exact = sha256() if self.lf else None
+        self.raw: list[bytes] | None = []  # its octets in the source, while all of them are in memory
+        self._lf = lf
 
     def add(self, octets: bytes, block_size: int, hasher: Hasher) -> None:
         """Take what the writer gave, of which the header block is what makes it `block_size` octets."""
-        if block_size > self.block_size:
-            head = octets[: block_size - self.block_size]
-            self.head_sum.update(head)
-            self.block_size = block_size
-            self.size += len(head)
-            self.parts.append(head)
-            if len(head) == len(octets):
-                return
-            octets = octets[len(head) :]
-        if self._exact:
-            hasher.update(self._exact, octets)
-            hasher.update(self._body, to_crlf(octets))
-        else:
-            hasher.update(self._body, octets)
-        self.size += len(octets)
+        self.block_size = max(self.block_size, block_size)
         self.parts.append(octets)
+        self.size += len(octets)
+        if self._sums:
+            self._sums.update(octets, self.block_size, hasher)
+        elif self.size > _AT_ONCE:
+            self._sums = self._begin_sums(hasher)
+
+    def _begin_sums(self, hasher: Hasher | None = None) -> _Sums:
+        sums = _Sums(lf=self._lf)
+        for part in self.parts:
+            sums.update(part, self.block_size, hasher)
+        return sums
 
     def spool(self, sink: Sink) -> None:
         """Move what is gathered to the message's own file."""
+        if not self.identity and self._sums is None:
+            self._sums = self._begin_sums()
         if self.target is None:
             self.target = sink.open(self.dated)
         for part in self.parts:
@@ -129,12 +155,14 @@ class Mail:
         try:
             self.told = _told(self.head)
         except Exception:
-            self.told = {"message_id": None}
+            self.told = _NOTHING
             self.dated = _Undated()
         raw, self.raw = self.raw, None
         if raw is not None:
             self.discard()
-            self._begin()
+            self.parts = []
+            self.size = self.block_size = 0
+            self._sums = None
             for data in raw:
                 self.add(data, 0, hasher)
 
@@ -143,15 +171,17 @@ class Mail:
         head = self.head
         raw = head.raw_field(b"message-id")
         # A field such as "<>" is there and tells nothing: the content has to.
-        self.message_id = raw if raw and normalise_message_id(raw) else None
-        self.content = b"" if self.message_id else content_of(head.block, head.envelope.date)
+        if raw and normalise_message_id(raw):
+            self.message_id = raw
+        else:
+            self.content = content_of(head.block, head.envelope.date)
         self.told = _told(head)
         self.raw = None
 
     def add_up(self) -> None:
         """Set `sums`, SHA-256 of the block and of the rest, and what tells copies, once all is hashed."""
-        exact, self.identity = self._body.digest()
-        self.sums = self.head_sum.digest(), self._exact.digest() if self._exact else exact
+        self.sums, self.identity = (self._sums or self._begin_sums()).result()
+        self._sums = None
         self.key = self.identity if self.message_id else sha256(self.content + self.identity).digest()
 
     def entry(self, where: int) -> Entry:
@@ -169,19 +199,19 @@ class Mail:
         return Written(path, *proof.result(), 0, proof.size)
 
 
-def _told(head: MessageHead) -> dict[str, Any]:
+def _told(head: MessageHead) -> Told:
     """What a row says of a message's head."""
     labels = head.labels
     state = state_of(head.block, labels)
     if beside := head.beside:
         state |= beside.state
-    return {
-        "message_id": head.message_id,
-        "date": head.date,
-        "sender": head.text(b"from"),
-        "recipients": ", ".join(filter(None, map(head.text, _RECIPIENTS))) or None,
-        "subject": head.text(b"subject"),
-        "labels": labels,
-        "thread_id": thread_id(head.block),
-        "state": state,
-    }
+    return Told(
+        head.message_id,
+        head.date,
+        head.text(b"from"),
+        ", ".join(filter(None, map(head.text, _RECIPIENTS))) or None,
+        head.text(b"subject"),
+        labels,
+        thread_id(head.raw_field(b"x-gm-thrid")),
+        state,
+    )

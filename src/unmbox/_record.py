@@ -16,7 +16,6 @@ from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from unmbox import _headers
 from unmbox._auto import is_automatic
 from unmbox._folders import LabelTable
 
@@ -68,21 +67,22 @@ class Row(NamedTuple):
 
     def values(self) -> tuple[Any, ...]:
         """The row of `message`, in the order of its columns: as SQLite stores them, and their checksum."""
-        values = (
+        values: tuple[Any, ...] = (
             *self[:4],
             storable(self.from_line),
-            _text(self.message_id),
-            *self[6:11],
+            *self[5:11],
             self.date and self.date.isoformat(),
-            _text(self.sender),
-            _text(self.recipients),
-            _text(self.subject),
+            *self[12:15],
             labels_to_json(self.labels),
             self.thread_id,
             _state_to_json(tuple(self.state.items())) if self.state else "{}",
             *self[18:],
         )
-        return (*values, checksum(values))
+        try:
+            return (*values, checksum(values))
+        except UnicodeEncodeError:  # lone surrogates, which stand for octets that nobody could decode
+            values = tuple(_text(value) if isinstance(value, str) else value for value in values)
+            return (*values, checksum(values))
 
 
 class Quarantined(NamedTuple):
@@ -258,9 +258,8 @@ def _status(name: bytes, value: bytes) -> list[tuple[str, bool]]:
     return said if name == b"x-status" else [("read", "R" in letters), *said]
 
 
-def thread_id(block: bytes) -> str | None:
-    """Gmail's thread, the decimal number of X-GM-THRID, from a header block; None where there is none."""
-    value = _headers.find(block, b"X-GM-THRID")
+def thread_id(value: bytes | None) -> str | None:
+    """Gmail's thread, the decimal number that is the raw value of X-GM-THRID; None where it is none."""
     return value.decode("ascii") if value and _is_thread(value) else None
 
 
@@ -274,19 +273,24 @@ def storable(octets: bytes) -> str | bytes:
 
 def labels_to_json(labels: Sequence[str]) -> str:
     """A JSON array; what cannot be encoded in UTF-8 is replaced."""
+    return _labels_to_json(tuple(labels)) if labels else "[]"
+
+
+# A mailbox has few combinations of labels, and of states, and a million messages.
+@lru_cache(maxsize=256)
+def _labels_to_json(labels: tuple[str, ...]) -> str:
     # A JSON encoder is made anew for each call, which costs four times as much.
-    return _text(f"[{', '.join(map(encode_basestring, labels))}]") or ""
+    return _text(f"[{', '.join(map(encode_basestring, labels))}]")
 
 
-# A handful of states, told a million times.
 @lru_cache(maxsize=256)
 def _state_to_json(items: tuple[tuple[str, bool | str], ...]) -> str:
-    return _text(json.dumps(dict(items), ensure_ascii=False)) or "{}"
+    return _text(json.dumps(dict(items), ensure_ascii=False))
 
 
-def _text(text: str | None) -> str | None:
-    """`text` without lone surrogates, which stand for octets that nobody could decode and have no UTF-8."""
-    return text if text is None or text.isascii() else _surrogates.sub("\ufffd", text)
+def _text(text: str) -> str:
+    """`text` without lone surrogates, which have no UTF-8."""
+    return _surrogates.sub("\ufffd", text)
 
 
 _seven = struct.Struct("<7q").pack
