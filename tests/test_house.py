@@ -41,7 +41,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_window _parser _single",
         "_writer",
         "sources _opened",
-        "sinks",
+        "_volume sinks zips",
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),
     (

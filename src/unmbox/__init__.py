@@ -23,6 +23,7 @@ from unmbox.dedup import BodyDigest, DedupIndex, Verdict
 from unmbox.errors import BodyGoneError, DestinationError, SourceError, UnmboxError, UsageError
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 from unmbox.sinks import DirectorySink, Sink, Target
+from unmbox.zips import ZipSink
 
 logging.getLogger("unmbox").addHandler(logging.NullHandler())  # silent unless the embedder listens
 
@@ -54,6 +55,7 @@ __all__ = [
     "UnmboxError",
     "UsageError",
     "Verdict",
+    "ZipSink",
     "__version__",
     "convert",
     "messages",

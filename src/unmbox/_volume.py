@@ -1,0 +1,73 @@
+"""ZIP volumes as data: what proves one, what an entry is called, and when it was written."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from unicodedata import normalize
+
+END = 22
+"""Octets of the record that ends a volume, without a comment (APPNOTE 4.3.16)."""
+_PIECE = 1 << 16
+_UNDATED = (1980, 1, 1, 0, 0, 0)  # DOS time begins there
+
+
+class Volume(NamedTuple):
+    """A volume that is whole: its file name, its octets, and SHA-256 of its central directory and end.
+
+    The directory holds name, size and CRC-32 of each entry.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+    def is_at(self, folder: Path) -> bool:
+        """Whether the file of this name in `folder` is this volume."""
+        try:
+            with (folder / self.name).open("rb") as file:
+                return volume_of(file, self.name) == self
+        except (OSError, ValueError):
+            return False
+
+
+def volume_of(file: BinaryIO, name: str) -> Volume:
+    """What proves the volume in `file`. Raises ValueError where it is none of ours."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - END))
+    end = file.read(END)
+    if len(end) < END or end[:4] != b"PK\5\6":
+        raise ValueError("no end of a central directory where a volume has it")
+    file.seek(int.from_bytes(end[16:20], "little"))
+    digest = sha256()
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    return Volume(name, size, digest.hexdigest())
+
+
+def dos_time(date: datetime | None) -> tuple[int, int, int, int, int, int]:
+    """The date as the message states it: local to its writer, for a ZIP has no place for a zone."""
+    if date is None or not 1980 <= date.year <= 2107:
+        return _UNDATED if date is None or date.year < 1980 else (2107, 12, 31, 23, 59, 58)
+    return date.year, date.month, date.day, date.hour, date.minute, date.second
+
+
+def ascii_path(path: str) -> str:
+    """A path in ASCII. Folders that lose letters get a mark; a file's name has its hash."""
+    *folders, leaf = path.split("/")
+    return "/".join([*(_ascii(name, mark=True) for name in folders), _ascii(leaf, mark=False)])
+
+
+def _ascii(name: str, *, mark: bool) -> str:
+    if name.isascii():
+        return name
+    plain = normalize("NFKD", name).encode("ascii", "ignore").decode()
+    replaced = "".join(char if char.isascii() else "_" for char in normalize("NFC", name))
+    # "Café" can be read as "Cafe"; of "仕事" nothing is left but its length.
+    text = plain if len(plain) == len(replaced) else replaced
+    text = re.sub(r'[<>:"\\|?*]|__+', "_", text)
+    return f"{text}~{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}" if mark else text
