@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from unmbox._block import Repair
 from unmbox._head import MessageHead
@@ -22,7 +22,161 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
 
-class Message(MessageHead):
+class PassingMessage(MessageHead):
+    """One message of a mailbox, while it passes; how more of the source is read is for those below to say.
+
+    Where that is needed, a generator here gives None: the stream has to be fed before it goes on.
+    """
+
+    __slots__ = ("_head", "_kept", "_repairs", "_stream", "_touched", "length")
+
+    def __init__(self, head: Head, stream: Stream[Any]) -> None:
+        super().__init__(head, stream.source.name, stream.source.beside)
+        self.length: int | None = None
+        """Octets of the source from `offset` to the next From_ line, once the message has been read."""
+        self._head = head
+        self._stream = stream
+        self._kept: list[Event] | None = None
+        self._repairs: tuple[Repair, ...] | None = None
+        self._touched = False
+
+    def _pieces(self) -> Iterator[bytes | None]:
+        """The EML, from what was kept or in passing."""
+        writer = self._stream.writer()
+        for event in self._kept or self._passing():
+            if event is None:
+                yield None
+            elif piece := writer.send(event):
+                yield piece
+        self._repairs = writer.repairs
+
+    def _keep(self) -> Iterator[None]:
+        """Keep the whole message, unless it is kept already."""
+        if self._kept is None:
+            kept = []
+            for event in self._passing():
+                if event is None:
+                    yield None
+                else:
+                    kept.append(event)
+            self._kept = kept
+
+    def _kept_raw(self) -> bytes:
+        """The octets as stored, of a message that is kept."""
+        return b"".join(event.data for event in self._kept or () if isinstance(event, (Head, HeadRest, Body)))
+
+    def _passing(self) -> Iterator[Event | None]:
+        """The message's events from its `Head` to its `End`, once."""
+        stream = self._stream
+        if self._touched or stream.current is not self:
+            state = "was read in pieces" if self._touched else "was passed without being read"
+            raise BodyGoneError(
+                f"the body of the message at octet {self.offset} of {self.source} {state}: "
+                "ask for raw or as_bytes() first, while the message is the current one"
+            )
+        self._touched = True
+        yield self._head
+        while stream.current is self:
+            event = stream.next_event()
+            if isinstance(event, End):
+                self.length = event.length
+                yield event
+                return
+            yield event
+        raise BodyGoneError("the next message was asked for while this one was still being read")
+
+
+M = TypeVar("M", bound=PassingMessage)
+
+
+class Stream(Generic[M]):
+    """The events of sources, and which message they belong to. It is fed, and reads nothing itself."""
+
+    def __init__(self, new: Callable[[Head, Any], M], *, headers: str, newline: str, variant: str) -> None:
+        self.source: Source
+        self.current: M | None = None
+        self.ended = False
+        self._new = new
+        self._headers = headers
+        self._newline = newline
+        self._variant = variant
+        self._parser = Parser(variant=variant)
+        self._events: deque[Event] = deque()
+        self.writer()  # a bad option is an error now, not at the first message
+
+    def writer(self) -> EmlWriter:
+        """A writer for one message."""
+        return EmlWriter(headers=self._headers, newline=self._newline)
+
+    def begin(self, source: Source) -> None:
+        """What is fed from now on is this source's."""
+        self.source = source
+        self._parser = parser_for(single=source.single, variant=self._variant)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next octets of the source; none at all say that it has ended."""
+        self._events += self._parser.feed(chunk) if chunk else self._parser.close()
+
+    def next_event(self) -> Event | None:
+        """The next event that has come; None if the stream has to be fed first, or has ended."""
+        return self._events.popleft() if self._events else None
+
+    def next_message(self) -> M | None:
+        """The next message whose head has come, without what is left unread of the last; None as above."""
+        while event := self.next_event():
+            if isinstance(event, Head):
+                self.current = self._new(event, self)
+                return self.current
+            if isinstance(event, End) and self.current is not None:
+                self.current.length = event.length
+        if self.ended:
+            self.current = None
+        return None
+
+
+class Feed:
+    """What was given as a source, to be read into a stream."""
+
+    def __init__(self, given: SourceLike) -> None:
+        self._opened = Opened(given, one=True)
+        self._sources = iter(self._opened)
+        self._chunks: Iterator[bytes] | None = None
+        self._damaged: list[Damage] = []
+
+    def pull(self, stream: Stream[Any]) -> int:
+        """Read on by one chunk, or to the next of the sources; returns how many octets came."""
+        if self._chunks is None:
+            self._open_next(stream)
+            return 0
+        chunk = next(self._chunks, b"")
+        stream.feed(chunk)
+        if not chunk:
+            self._chunks = None
+            if stream.source.damage:
+                self._damaged.append(stream.source.damage)
+        return len(chunk)
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        for each in (self._chunks, self._sources):
+            if close := getattr(each, "close", None):
+                close()
+
+    def _open_next(self, stream: Stream[Any]) -> None:
+        """Go on with the next source; where there is none end the stream, with an error if some was bad."""
+        source = next(self._sources, None)
+        if source is not None:
+            stream.begin(source)
+            self._chunks = source.chunks()
+            return
+        stream.ended = True
+        damaged = [*self._damaged, *self._opened.damaged]
+        if damaged:
+            more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+            raise SourceError(errno.EIO, f"damaged: {damaged[0]}{more}", offset=damaged[0].offset)
+
+
+class Message(PassingMessage):
     r"""One message of a mailbox, while it passes.
 
     The header lives on. The body stays in the source until it is asked for: `raw`, `as_bytes` and
@@ -40,17 +194,8 @@ class Message(MessageHead):
     (b'X-GM-THRID: 1629', 27, ())
     """
 
-    __slots__ = ("_head", "_kept", "_repairs", "_stream", "_touched", "length")
-
-    def __init__(self, head: Head, stream: _Stream) -> None:
-        super().__init__(head, stream.source.name, stream.source.beside)
-        self.length: int | None = None
-        """Octets of the source from `offset` to the next From_ line, once the message has been read."""
-        self._head = head
-        self._stream = stream
-        self._kept: list[Event] | None = None
-        self._repairs: tuple[Repair, ...] | None = None
-        self._touched = False
+    __slots__ = ()
+    _stream: _Reading
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
@@ -65,11 +210,14 @@ class Message(MessageHead):
 
         Raises `BodyGoneError` once the next message was asked for, unless the body was kept before.
         """
-        return b"".join(event.data for event in self._keep() if isinstance(event, (Head, HeadRest, Body)))
+        for _ in self._keep():
+            self._stream.pull()
+        return self._kept_raw()
 
     def as_bytes(self) -> bytes:
         """The EML as `convert` would write it. Raises `BodyGoneError` as `raw` does."""
-        self._keep()
+        for _ in self._keep():
+            self._stream.pull()
         return b"".join(self.iter_bytes())
 
     def iter_bytes(self) -> Iterator[bytes]:
@@ -77,16 +225,11 @@ class Message(MessageHead):
 
         Keeps nothing: a second call raises `BodyGoneError`, unless `raw` or `as_bytes` came first.
         """
-        writer = self._stream.writer()
-        if self._kept is not None:
-            events = iter(self._kept)
-        else:
-            self._take()
-            events = self._stream.rest_of(self)
-        for event in events:
-            if piece := writer.send(event):
+        for piece in self._pieces():
+            if piece is None:
+                self._stream.pull()
+            else:
                 yield piece
-        self._repairs = writer.repairs
 
     def as_email(self) -> EmailMessage:
         """The EML, parsed by the standard library under its default policy.
@@ -97,92 +240,24 @@ class Message(MessageHead):
 
         return message_from_bytes(self.as_bytes(), policy=policy.default)
 
-    def _keep(self) -> list[Event]:
-        if self._kept is None:
-            self._take()
-            self._kept = list(self._stream.rest_of(self))
-        return self._kept
 
-    def _take(self) -> None:
-        if self._touched or self._stream.current is not self:
-            state = "was read in pieces" if self._touched else "was passed without being read"
-            raise BodyGoneError(
-                f"the body of the message at octet {self.offset} of {self.source} {state}: "
-                "ask for raw or as_bytes() first, while the message is the current one"
-            )
-        self._touched = True
+class _Reading(Stream[Message], Iterator[Message]):
+    """A stream that is fed as its messages are asked for."""
 
+    def __init__(self, source: SourceLike, **options: str) -> None:
+        super().__init__(Message, **options)
+        self._feed = Feed(source)
 
-class _Stream(Iterator[Message]):
-    """The events of the sources, one after the other, and which message they belong to."""
-
-    def __init__(self, source: SourceLike, *, headers: str, newline: str, variant: str) -> None:
-        self.source: Source
-        self.current: Message | None = None
-        self._opened = Opened(source, one=True)
-        self._sources = iter(self._opened)
-        self._chunks: Iterator[bytes] | None = None
-        self._damaged: list[Damage] = []
-        self._headers = headers
-        self._newline = newline
-        self._variant = variant
-        self._parser = Parser(variant=variant)
-        self._events: deque[Event] = deque()
-        self.writer()  # a bad option is an error now, not at the first message
-
-    def writer(self) -> EmlWriter:
-        return EmlWriter(headers=self._headers, newline=self._newline)
+    def pull(self) -> None:
+        """Have more of the source fed."""
+        self._feed.pull(self)
 
     def __next__(self) -> Message:
-        while event := self._next():
-            if isinstance(event, Head):
-                self.current = message = Message(event, self)
-                return message
-            if isinstance(event, End) and self.current is not None:
-                self.current.length = event.length
-        self.current = None
-        raise StopIteration
-
-    def rest_of(self, message: Message) -> Iterator[Event]:
-        """The message's events, from its `Head` to its `End`."""
-        yield message._head  # noqa: SLF001  # the two classes are one machine
-        while self.current is message and (event := self._next()):
-            if isinstance(event, End):
-                message.length = event.length
-            yield event
-            if isinstance(event, End):
-                return
-        raise BodyGoneError("the next message was asked for while this one was still being read")
-
-    def _next(self) -> Event | None:
-        events = self._events
-        while not events:
-            if self._chunks is None and not self._open_next():
-                return None
-            chunk = next(self._chunks, None) if self._chunks else None
-            if chunk is None:
-                events.extend(self._parser.close())
-                self._chunks = None
-                if self.source.damage:
-                    self._damaged.append(self.source.damage)
-            else:
-                events.extend(self._parser.feed(chunk))
-        return events.popleft()
-
-    def _open_next(self) -> bool:
-        """Go on with the next source; False where there is none, an error where some could not be read."""
-        source = next(self._sources, None)
-        if source is not None:
-            self.source = source
-            self._parser = parser_for(single=source.single, variant=self._variant)
-            self._chunks = source.chunks()
-            return True
-        damaged = [*self._damaged, *self._opened.damaged]
-        self._damaged, self._opened.damaged = [], []
-        if damaged:
-            more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
-            raise SourceError(errno.EIO, f"damaged: {damaged[0]}{more}", offset=damaged[0].offset)
-        return False
+        while (message := self.next_message()) is None:
+            if self.ended:
+                raise StopIteration
+            self.pull()
+        return message
 
 
 def messages(
@@ -203,4 +278,4 @@ def messages(
     ...         print(message.date, message.subject, message.labels)
     2018-12-24 21:05:00+09:00 夕焼けの写真 ['受信トレイ', 'スター付き', '写真, 2018年']
     """
-    return _Stream(source, headers=headers, newline=newline, variant=variant)
+    return _Reading(source, headers=headers, newline=newline, variant=variant)
