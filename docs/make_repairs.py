@@ -85,7 +85,7 @@ These are found and listed, and left alone:
 
 | code | what |
 |---|---|
-| `head-too-long` | The header block is over 1 MiB: of it, too, only line ends are changed. |
+| `head-too-long` | Over 1 MiB, or over 10,000 fields: of the block, too, only line ends are changed. |
 | `body-nul` | The body holds NUL octets. |
 | `body-bare-cr` | The body holds CRs that end no line. |
 | `exporter-damage` | With an empty `field`: the body holds U+FFFD, see above. |

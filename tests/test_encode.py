@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmbox import _encode
+from unmbox import _encode, _repairs
 
 # Line ends are the fold's business and NUL a repair of its own; the rest of Unicode may stand in a value.
 any_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0\x1b"))
@@ -260,5 +260,5 @@ def test_runs_of_white_space_that_fill_a_line_become_one_space() -> None:
 
 
 def test_loosened_and_percent_encoded() -> None:
-    assert _encode.loosened(b"<a><b>, c;d; e") == b"<a> <b>, c; d; e"
+    assert _repairs._loosened(b"<a><b>, c;d; e") == b"<a> <b>, c; d; e"
     assert _encode.percent_encoded(b"a\xe9\x1b%41") == b"a%E9%1B%41"

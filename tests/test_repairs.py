@@ -17,7 +17,7 @@ from eml_check import FROM_LINE, convert, convert_again, convert_mailbox, faults
 from unmbox import EmlWriter, Repair
 from unmbox import _made as made
 from unmbox._block import Block
-from unmbox._fields import Field, join_fields, split_block, split_fields
+from unmbox._fields import MAX_FIELDS, Field, join_fields, split_block, split_fields
 from unmbox._health import is_healthy
 from unmbox._parser import MAX_HEAD
 from unmbox._repairs import RULES, repair
@@ -424,9 +424,52 @@ def test_more_of_a_block_that_ended_cr_cr_lf_is_body() -> None:
 
 
 def test_many_fields_are_no_error() -> None:
-    block = b"To: a\n" * 50_000 + b"\n"
-    eml = convert(block)
-    assert eml.codes.count("duplicate-field") == 49_999
+    eml = convert(b"To: a\n" * MAX_FIELDS + b"\n")
+    assert eml.codes.count("duplicate-field") == MAX_FIELDS - 1
+
+
+BODIES = st.lists(
+    st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"\r" * 999, b"\r" * 1000, b"\r" * 1001, b"text\r\n"]),
+    max_size=9,
+).map(b"".join)
+
+
+@given(BODIES, st.lists(st.integers(0, 3000)))
+@example(b"a\r\r\n", [2])
+@example(b"\r" * 1001 + b"\n\r\r\n", [1000])
+def test_a_second_conversion_leaves_any_body_alone(body: bytes, cuts: list[int]) -> None:
+    block = b"\n".join([FROM, DATE, ID, b"", b""])
+    for newline in ("crlf", "lf"):
+        eml = convert(block, body, newline=newline)
+        again = convert_again(eml.octets, newline=newline)
+        assert again.octets == eml.octets
+        # However the parser cuts, it never does between the two of a CRLF.
+        parts = [cut for cut in sorted(cuts) if body[cut - 1 : cut + 1] != b"\r\n"]
+        assert convert(block, body, cuts=parts, newline=newline) == eml
+        assert not again.repairs or eml.repairs == again.repairs
+
+
+def test_crs_before_a_line_end_are_one_with_it_in_lf_only() -> None:
+    block = b"\n".join([FROM, DATE, ID, b"", b""])
+    body = b"a\r\r\nb\rc\r\n" + b"\r" * 1000 + b"\n" + b"\r" * 1001 + b"\n"
+    lf = convert(block, body, newline="lf")
+    assert lf.octets == block + b"a\nb\rc\n\n" + b"\r" * 1001 + b"\n"
+    assert convert(block, body).octets.endswith(b"\r\n\r\n" + body)
+    assert lf.repairs == convert(block, body).repairs
+
+
+@pytest.mark.parametrize("line", [b"To: a\n", b"\xe9:\n", b"no field\r\n", b"Subject: \xe9\n folded\n"])
+def test_of_more_fields_than_any_mail_has_only_line_ends_are_changed(line: bytes) -> None:
+    block = line * (MAX_FIELDS + 1) + b"\n"
+    eml = convert(block, b"body\n")
+    assert eml.octets == block.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"body\r\n"
+    assert eml.repairs == (Repair("head-too-long", "", applied=False, signature_impact=""),)
+    assert convert_again(eml.octets).octets == eml.octets
+
+
+def test_healthy_fields_may_be_as_many_as_they_like() -> None:
+    block = b"".join([FROM, b"\n", DATE, b"\n", ID, b"\n", b"X-Field: a\n" * (2 * MAX_FIELDS), b"\n"])
+    assert convert(block).repairs == ()
 
 
 # -- what must hold for any block --------------------------------------------------------------------------

@@ -12,6 +12,8 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
+from itertools import chain
 from typing import Final
 
 from unmbox._charset import codec_name
@@ -34,8 +36,8 @@ _PARAMETER = re.compile(
 ).fullmatch
 _CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
 _MARKS: Final = frozenset(",:;)>")
+_PARENTHESIS = re.compile(r"[()]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_BREAKABLE = re.compile(rb"([;,]|>(?=<))(?=[^ \t])")
 
 _ALPHANUMERIC: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # RFC 2047 §5 (3), the narrowest of its sets: what these spell is right wherever a word may stand.
@@ -46,7 +48,12 @@ for _octet in _ALPHANUMERIC + b"!*+-/":
     _Q[_octet] = chr(_octet)
 for _octet in _ALPHANUMERIC + b"!#$&+-.^_`{|}~":
     _PERCENT[_octet] = chr(_octet)
+_Q_COSTS, _PERCENT_COSTS = bytes(map(len, _Q)), bytes(map(len, _PERCENT))
 _HIGH = re.compile(rb"[\x1b\x80-\xff]")
+_LONG_WORD = re.compile(rf"(?<![^ \t])[^ \t]{{{MAX_WORD + 1}}}").search
+# Words, and characters of a word, that are encoded at a time: memory stays flat, however long a value is.
+_WORDS_AT_ONCE: Final = 1000
+_AT_ONCE: Final = 1 << 13
 
 
 def needs_encoding(text: str) -> bool:
@@ -54,23 +61,26 @@ def needs_encoding(text: str) -> bool:
 
     An escape would be read as ISO-2022-JP, which is no plain text either.
     """
-    if not text.isascii() or "\x1b" in text:
-        return True
-    return len(text) > MAX_WORD and any(len(word) > MAX_WORD for word in _WHITE_SPACE.split(text))
+    return not text.isascii() or "\x1b" in text or (len(text) > MAX_WORD and bool(_LONG_WORD(text)))
 
 
 def encoded_words(text: str) -> str:
     """Return `text` as encoded-words of at most 75 characters, each of whole characters (RFC 2047 §2, §5)."""
+    if len(text) > _AT_ONCE:
+        return " ".join(encoded_words(text[at : at + _AT_ONCE]) for at in range(0, len(text), _AT_ONCE))
     charset, octets = _octets(text)
-    spelled = [_Q[octet] for octet in octets]
-    costs = [*map(len, spelled)]
+    costs = octets.translate(_Q_COSTS)
     if sum(costs) <= (len(octets) + 2) // 3 * 4:
-        return " ".join(f"=?{charset}?Q?{''.join(spelled[a:b])}?=" for a, b in _cuts(octets, costs))
+        return " ".join(f"=?{charset}?Q?{_spelled(_Q, octets[a:b])}?=" for a, b in _cuts(octets, costs))
     # Three octets become four characters; a third more each is a cost that never under-counts them.
     chunks = (octets[a:b] for a, b in _cuts(octets, [4 / 3] * len(octets)))
     return " ".join(
         f"=?{charset}?B?{binascii.b2a_base64(chunk, newline=False).decode()}?=" for chunk in chunks
     )
+
+
+def _spelled(table: Sequence[str], octets: bytes) -> str:
+    return "".join([table[octet] for octet in octets])
 
 
 def _octets(text: str) -> tuple[str, bytes]:
@@ -118,29 +128,32 @@ class _Unit:
 
 def encode_text(text: str) -> str:
     """Return an unstructured value (a Subject, or part of a comment) with its words encoded where needed."""
-    return _joined(_units(text)) if needs_encoding(text) else text
-
-
-def _units(text: str) -> list[_Unit]:
+    if not needs_encoding(text):
+        return text
+    out: list[str] = []
     units: list[_Unit] = []
     space = ""
+    before: _Unit | None = None
     for piece in _pieces(text):
         if piece[0] in " \t":
             space = piece
-        else:
-            units.append(_Unit(space, piece, piece, needs_encoding(piece)))
-            space = ""
-    return units
+            continue
+        units.append(_Unit(space, piece, piece, needs_encoding(piece)))
+        space = ""
+        if len(units) == _WORDS_AT_ONCE:
+            out.append(_joined(units, before))
+            before, units = units[-1], []
+    return "".join(out) + _joined(units, before)
 
 
 def _pieces(text: str) -> Iterator[str]:
     """Cut text into words and the white space between; an encoded-word is one, whatever is in it."""
     word: list[str] = []
-    for number, piece in enumerate(_ENCODED_WORD.split(text)):
+    for number, piece in enumerate(_split(_ENCODED_WORD, text)):
         if number % 2:
             word.append(piece)
             continue
-        for part in filter(None, _WHITE_SPACE.split(piece)):
+        for part in filter(None, _split(_WHITE_SPACE, piece)):
             if part[0] in " \t":
                 if word:
                     yield "".join(word)
@@ -152,6 +165,16 @@ def _pieces(text: str) -> Iterator[str]:
         yield "".join(word)
 
 
+def _split(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    """Yield what stands between matches, and these: as `re.split` does, without a list of them all."""
+    at = 0
+    for match in pattern.finditer(text):
+        yield text[at : match.start()]
+        yield match[0]
+        at = match.end()
+    yield text[at:]
+
+
 def _decode_broken(units: list[_Unit]) -> None:
     """Let encoded-words that must be written anew say their text, together with their like beside them."""
     run: list[_Unit] = []
@@ -161,7 +184,9 @@ def _decode_broken(units: list[_Unit]) -> None:
             continue
         if any(each.encode for each in run):
             whole = run[0].written + "".join([each.space + each.written for each in run[1:]])
-            run[0].text, run[0].encode = decode_text(_as_declared(whole)), True
+            # What is longer than any header says nothing worth its decoding.
+            run[0].text = decode_text(_as_declared(whole)) if len(whole) <= _AT_ONCE else whole
+            run[0].encode = True
             for each in run[1:]:
                 each.space = each.written = each.text = ""
                 each.encode = True
@@ -178,8 +203,8 @@ def _as_declared(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
 
 
-def _joined(units: list[_Unit]) -> str:
-    """Write units as a value: a run of those to be encoded becomes encoded-words, its white space included.
+def _joined(units: list[_Unit], before: _Unit | None = None) -> str:
+    """Write the units after `before`: a run of those to be encoded, with its white space, as encoded-words.
 
     RFC 2047 §6.2: a reader drops white space between encoded-words, so what shall be seen goes inside one.
     """
@@ -187,7 +212,6 @@ def _joined(units: list[_Unit]) -> str:
         _decode_broken(units)
     out: list[str] = []
     run: list[str] = []
-    before: _Unit | None = None
     for unit in units:
         if unit.encode:
             if run:
@@ -220,26 +244,31 @@ def encode_addresses(text: str, *, loose: bool = False) -> tuple[str, bool] | No
     (RFC 5890) where it can, other octets ``%XX``, and the second result says so. `loose` puts a space after
     each comma, to fold at. None where an address is too long for a line.
     """
-    out: list[str] = []
+    out = StringIO()
     phrase: list[_Unit] = []
+    before: _Unit | None = None  # the word before, where the phrase is a long one's rest
     space = ""
     changed = False
-    for kind, written in [*_segments(text), ("mark", "")]:
+    for kind, written in chain(_segments(text), [("mark", "")]):
         if kind == "space":
             space = written
             continue
         if kind == "word":
             said = _ESCAPED.sub(r"\1", written[1:].removesuffix('"')) if written[0] == '"' else written
+            if not phrase and not before and not space and out.tell() and needs_encoding(written):
+                space = " "
             phrase.append(_Unit(space, written, said, needs_encoding(written)))
             space = ""
+            if len(phrase) == _WORDS_AT_ONCE:
+                out.write(_joined(phrase, before))
+                before, phrase = phrase[-1], []
             continue
         if phrase:
-            if phrase[0].encode and out and not phrase[0].space:
-                out.append(" ")
-            out.append(_joined(phrase))
-            if phrase[-1].encode and kind != "mark":
-                space = space or " "
-            phrase = []
+            out.write(_joined(phrase, before))
+            before, phrase = phrase[-1], []
+        if before and before.encode and kind != "mark":
+            space = space or " "
+        before = None
         if kind == "comment":
             written = _comment(written)
         elif needs_encoding(written):
@@ -247,28 +276,26 @@ def encode_addresses(text: str, *, loose: bool = False) -> tuple[str, bool] | No
             written = _ascii_address(written)
             if len(written) > MAX_WORD:
                 return None
-        out += space, written
+        out.write(space + written)
         space = " " if loose and written == "," else ""
-    return "".join(out), changed
+    return out.getvalue(), changed
 
 
 def _segments(text: str) -> Iterator[tuple[str, str]]:
     """Cut a value into spaces, words (quoted strings too), addresses, comments and marks, as written."""
     word: list[str] = []
-    inside: list[str] = []
-    closing, depth = "", 0  # what ends the open segment, and how often that must come (comments nest)
+    opened = len(text)  # where the open segment begins
+    closing, depth = "", 0  # what ends it, and how often that must come (comments nest)
     for match in _LEXEMES.finditer(text):
         lexeme = match[0]
         if depth:
-            inside.append(lexeme)
             if lexeme == closing:
                 depth -= 1
             elif lexeme == "(" and closing == ")":
                 depth += 1
             if depth:
                 continue
-            whole = "".join(inside)
-            inside = []
+            whole, opened = text[opened : match.end()], len(text)
             if lexeme == '"':
                 word = [whole]
             else:
@@ -278,8 +305,7 @@ def _segments(text: str) -> Iterator[tuple[str, str]]:
             yield _kind(word), "".join(word)
             word = []
         if lexeme in _CLOSING:
-            closing, depth = _CLOSING[lexeme], 1
-            inside = [lexeme]
+            closing, depth, opened = _CLOSING[lexeme], 1, match.start()
         elif lexeme[0] in " \t":
             yield "space", lexeme
         elif lexeme in _MARKS:
@@ -289,7 +315,7 @@ def _segments(text: str) -> Iterator[tuple[str, str]]:
     if word:
         yield _kind(word), "".join(word)
     # Nothing closes what is still open: the value was cut off, or the mark was ordinary text.
-    for piece in filter(None, _WHITE_SPACE.split("".join(inside))):
+    for piece in filter(None, _split(_WHITE_SPACE, text[opened:])):
         yield ("space" if piece[0] in " \t" else _kind([piece])), piece
 
 
@@ -302,11 +328,11 @@ def _kind(word: list[str]) -> str:
 def _comment(written: str) -> str:
     if not needs_encoding(written):
         return written
-    parts: list[str] = []
-    for part in re.split(r"([()])", written):
+    parts = StringIO()
+    for part in _split(_PARENTHESIS, written):
         words = part.rstrip(" \t")
-        parts += encode_text(words), part[len(words) :]
-    return "".join(parts)
+        parts.write(encode_text(words) + part[len(words) :])
+    return parts.getvalue()
 
 
 def _ascii_address(written: str) -> str:
@@ -371,11 +397,10 @@ def _parameter(match: re.Match[str], *, taken: bool) -> str:
     if taken:
         # Readers take the other one; what this one said goes where most of them would look for it.
         return f'{space}{name}{form}{equals}"{encoded_words(value)}"'
-    spelled = [_PERCENT[octet] for octet in octets]
-    costs = [*map(len, spelled)]
+    costs = octets.translate(_PERCENT_COSTS)
     if sum(costs) <= _PAYLOAD:
-        return f"{space}{name}*={charset}''{''.join(spelled)}"
-    pieces = ["".join(spelled[a:b]) for a, b in _cuts(octets, costs)]
+        return f"{space}{name}*={charset}''{_spelled(_PERCENT, octets)}"
+    pieces = (_spelled(_PERCENT, octets[a:b]) for a, b in _cuts(octets, costs))
     # RFC 2231 §4.1: the charset stands in the first part alone.
     return ";".join(
         [
@@ -392,11 +417,6 @@ def percent_encoded(octets: bytes) -> bytes:
 
 def _percent(match: re.Match[bytes]) -> bytes:
     return b"%%%02X" % ord(match[0])
-
-
-def loosened(octets: bytes) -> bytes:
-    """Return a structured value (References, Received) with spaces to fold at after its marks."""
-    return _BREAKABLE.sub(rb"\1 ", octets)
 
 
 # -- folding --------------------------------------------------------------------------------------------

@@ -14,11 +14,13 @@ MAX_LINE: Final = 998
 MAX_NAME: Final = MAX_LINE - 1
 """Octets of a field's name beyond which no fold could keep its line within `MAX_LINE`."""
 
+MAX_FIELDS: Final = 10_000
+"""Fields of a block that is looked at, lines that are none included: no mail has a tenth of them."""
+
 # RFC 5322 §2.2.3: a line that begins with white space continues the field before it.
 _BETWEEN_FIELDS = re.compile(rb"\n(?![ \t])")
 # RFC 5322 §2.2, and the white space that §4.5 allowed before the colon.
 _NAME = re.compile(rb"([!-9;-~]{1,%d})[ \t]*:" % MAX_NAME).match
-_WHITE_SPACE = re.compile(rb"[ \t]+")
 
 
 class Field:
@@ -52,6 +54,12 @@ class Field:
     def value(self) -> bytes:
         """The octets behind the colon, without line ends and outer white space."""
         return self.raw[self.colon + 1 :].replace(b"\n", b"").strip(b" \t")
+
+
+def too_many(block: bytes) -> bool:
+    """Whether a block (LF or CRLF lines) has more fields, or lines that are none, than `MAX_FIELDS`."""
+    lines = block.count(b"\n") - 1  # the closing empty one is none
+    return lines > MAX_FIELDS and lines - block.count(b"\n ") - block.count(b"\n\t") > MAX_FIELDS
 
 
 class Split(NamedTuple):
@@ -98,4 +106,7 @@ def join_fields(fields: list[Field]) -> bytes:
 def relaxed(raw: bytes) -> bytes:
     """Return a field as RFC 6376 §3.4.2 has it hashed: unfolded, white space single, name in lower case."""
     name, colon, value = raw.replace(b"\n", b"").partition(b":")
-    return name.rstrip(b" \t").lower() + colon + _WHITE_SPACE.sub(b" ", value).strip(b" ")
+    value = value.replace(b"\t", b" ")
+    while b"  " in value:
+        value = value.replace(b"  ", b" ")
+    return name.rstrip(b" \t").lower() + colon + value.strip(b" ")

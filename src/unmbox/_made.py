@@ -49,6 +49,8 @@ def is_sound_date(value: bytes) -> bool:
     """Whether a Date value is what RFC 5322 §3.3 or §4.3 allows, and a day and time that exist."""
     if _IS_COMMON(value):
         return True
+    if len(value) > _LIMIT:
+        return False
     plain = _plain(value)
     match = _RFC_DATE(plain)
     return match is not None and match["zone"] is not None and parse_date(plain) is not None
@@ -56,7 +58,7 @@ def is_sound_date(value: bytes) -> bool:
 
 def read_date(value: bytes) -> str | None:
     """Return the instant of a Date value of any form as RFC 5322 §3.3 spells it, None where there is none."""
-    plain = _plain(value)
+    plain = _plain(value[:_LIMIT])
     when = parse_date(plain) or parse_date(value)
     if when is None:
         return None

@@ -302,8 +302,15 @@ def _loose(key: bytes, text: str) -> str | None:
         return _encode.encode_parameters(text, loose=True)
     if key in STRUCTURED:
         octets = text.encode("utf-8", "surrogateescape")
-        return _encode.loosened(_encode.percent_encoded(octets)).decode()
+        return _loosened(_encode.percent_encoded(octets)).decode()
     return _encode.encode_text(text)
+
+
+def _loosened(octets: bytes) -> bytes:
+    """Return a structured value (References, Received) with spaces to fold at after its marks."""
+    for mark in (b",", b";"):
+        octets = octets.replace(mark, mark + b" ").replace(mark + b"  ", mark + b" ")
+    return octets.replace(b"><", b"> <")
 
 
 @_rule("missing-message-id", "RFC 5322 §3.6.4", _ADDS)

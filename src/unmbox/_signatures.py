@@ -31,6 +31,8 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}").fullmatch
 _SPACE = re.compile(rb"[ \t\n]+")
 # Signatures that are told apart for one field name; more than these are weighed by their strictest.
 _APART: Final = 16
+# Octets of a signature beyond which it is none: no signer writes and no verifier takes such a one.
+_LONGEST: Final = 1 << 17
 # Octets of signatures that are searched for a name; more are read at once.
 _LONG: Final = 1 << 14
 # More than any field occurs: a seal covers all of its fields, and that there are no others.
@@ -142,6 +144,8 @@ def _sentence(covers: list[_Cover]) -> str:
 def _parse(field: Field) -> _Signature | None:
     """Read a tag list (RFC 6376 §3.2); None where no verifier could use it."""
     tags: dict[bytes, bytes] = {}
+    if len(field.raw) > _LONGEST:
+        return None
     for tag in field.value.split(b";"):
         name, equals, value = tag.partition(b"=")
         name = name.strip(b" \t")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from unmbox._block import Block, Repair
+from unmbox._fields import too_many
 from unmbox._health import is_healthy
 from unmbox._raw8 import BODY
 from unmbox._repairs import repair
@@ -18,6 +22,10 @@ BODY_NUL = "body-nul"
 BODY_BARE_CR = "body-bare-cr"
 EXPORTER_DAMAGE = "exporter-damage"
 
+# CRs before an LF that are one line end with it, and the octet before the first; more than that are none.
+_MOST_CRS: Final = 1000
+_LINE_END = re.compile(rb"(?<!\r)\r{1,%d}\n" % _MOST_CRS)
+
 
 class EmlWriter:
     r"""Turns the events of messages into EML files, a piece at a time (sans-I/O).
@@ -28,7 +36,9 @@ class EmlWriter:
     charset nothing else tells. `headers="preserve"` changes nothing but line ends.
 
     `newline` is what those become: ``"crlf"`` (RFC 5322 §2.1) or ``"lf"``. A lone CR in a body is an octet
-    like any other and stays, except in a source whose lines all end so (`Head.newline`).
+    like any other and stays, except in a source whose lines all end so (`Head.newline`), and with
+    ``"lf"`` where only CRs are between it and the line's end: in a file of LF lines one of them would pass
+    for a part of the line end, and a second conversion would take it.
 
     Raises `UsageError` for an unknown option, and nothing else, whatever the octets.
 
@@ -67,6 +77,8 @@ class EmlWriter:
         self._body: list[bytes] = []
         self._size = 0
         self._edge = b""  # the last octets of the body so far, where damage may begin
+        self._crs = 0  # at the end of the body so far, held back: they may be of a line end
+        self._many_crs = False  # or too many for that: these and their LF stay
         self.block_size = 0
         """Octets of the current message's header block that `send` has returned so far."""
 
@@ -82,7 +94,7 @@ class EmlWriter:
         what follows is held back until 64 KiB of body have come, or the message's `End`.
         """
         if not isinstance(event, (Body, Head, HeadRest)):
-            return self._release(self._held) if isinstance(event, End) and self._held is not None else b""
+            return self._end() if isinstance(event, End) else b""
         if isinstance(event, Head):
             self._swapped = event.newline == b"\r"
         data = _with_lf(event.data) if self._swapped else event.data
@@ -109,6 +121,7 @@ class EmlWriter:
         """Answer a `Head` in repair mode, with nothing where the block must wait."""
         self._repairs = []
         self._edge = b""
+        self._crs, self._many_crs = 0, False
         self._too_long = False
         lf = data.replace(b"\r", b"") if b"\r" in data else data
         if is_healthy(lf):
@@ -116,6 +129,13 @@ class EmlWriter:
             if lf is data or crlf == data or data.replace(b"\r\n", b"\n") == lf:
                 self.block_size = len(crlf) if self._crlf else len(lf)
                 return crlf if self._crlf else lf
+        if too_many(data):
+            self._held = None
+            self._too_long = True
+            self._note(HEAD_TOO_LONG)
+            octets = self._convert(data)
+            self.block_size = len(octets)
+            return octets
         self.block_size = 0
         self._held = block = Block(data, from_line, repair_signed=self._repair_signed)
         self._head = data
@@ -123,12 +143,16 @@ class EmlWriter:
         self._size = 0
         return self._release(block) if block.closed and not block.needs_body else b""
 
+    def _end(self) -> bytes:
+        """Answer an `End`: with what was held back until now."""
+        octets = self._release(self._held) if self._held is not None else b""
+        crs, self._crs = self._crs, 0
+        return octets + b"\r" * crs
+
     def _take(self, data: bytes) -> bytes:
         """Answer a piece of body in repair mode."""
-        octets = self._convert(data)
-        self._look_at(data, octets)
         if self._held is None:
-            return octets
+            return self._body_octets(data)
         self._body.append(data)
         self._size += len(data)
         return self._release(self._held) if self._size >= BODY else b""
@@ -138,12 +162,37 @@ class EmlWriter:
         self._held = None
         body, self._body = self._body, []
         lf = repair(block, b"".join([block.rest, *body]), self._locale)
-        self._repairs = block.repairs + self._repairs
-        if block.rest:
-            self._look_at(block.rest, self._convert(block.rest))
+        self._repairs = block.repairs
         head = lf.replace(b"\n", b"\r\n") if self._crlf else lf
         self.block_size = len(head)
-        return b"".join([head, *map(self._convert, [block.rest, *body])])
+        return b"".join([head, *map(self._body_octets, [block.rest, *body])])
+
+    def _body_octets(self, data: bytes) -> bytes:
+        """What is written for a piece of body, once it is looked at."""
+        octets = to_crlf(data) if self._crlf else self._to_lf(data)
+        self._look_at(data, octets)
+        return octets
+
+    def _to_lf(self, data: bytes) -> bytes:
+        """End each line with LF, such that doing so again changes nothing, wherever the pieces are cut."""
+        if not self._crs and not self._many_crs:
+            if b"\r" not in data:
+                return data
+            converted = data.replace(b"\r", b"")
+            if converted.replace(b"\n", b"\r\n") == data:
+                return converted
+        first = b""
+        if self._many_crs:
+            rest = data.lstrip(b"\r")
+            first = data[: len(data) - len(rest) + rest.startswith(b"\n")]
+            data = data[len(first) :]
+            self._many_crs = not data and not first.endswith(b"\n")
+        data = b"\r" * self._crs + data
+        whole = data.rstrip(b"\r")
+        self._crs = len(data) - len(whole)
+        if self._crs > _MOST_CRS:
+            whole, self._crs, self._many_crs = data, 0, True
+        return first + _LINE_END.sub(b"\n", whole)
 
     def _look_at(self, data: bytes, octets: bytes) -> None:
         """List what is wrong with a piece of body, once a message: it is not ours to change."""
@@ -151,7 +200,7 @@ class EmlWriter:
             self._note(BODY_NUL)
         if self._crlf and octets is data and b"\n" in data:
             pass  # CRLF throughout: it came back as the same object
-        elif b"\r" in data and b"\r" in (data.replace(b"\r\n", b"\n") if self._crlf else octets):
+        elif b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             self._note(BODY_BARE_CR)
         edge = self._edge + data[:2] if self._edge else b""
         if (0xEF in data and DAMAGE in data) or DAMAGE in edge:
