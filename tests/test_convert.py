@@ -124,7 +124,7 @@ def test_it_writes_what_messages_gives(write: Any, eml: Path, headers: str, newl
     source = write("a.mbox", MIXED)
     report = unmbox.convert(source, eml, headers=headers, newline=newline, dedup="off")
     assert report.written == 8
-    options = {"headers": headers, "newline": newline}
+    options: dict[str, Any] = {"headers": headers, "newline": newline}
     expected = [message.as_bytes() for message in unmbox.messages(source, **options)]
     assert [emls(eml)[path] for path in column(eml, "path")] == expected
     assert all((b"\r\n" in octets) == (newline == "crlf") for octets in expected)

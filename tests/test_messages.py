@@ -137,7 +137,7 @@ def test_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"variant": "mbx"}, {"newline": "cr"}, {"headers": "mangle"}])
-def test_bad_options_fail_at_once(wrong: dict[str, str]) -> None:
+def test_bad_options_fail_at_once(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="choose one of"):
         messages(io.BytesIO(), **wrong)
 
