@@ -54,7 +54,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         (
             "__init__ _terminal _command _command_convert _command_contacts _command_inspect _command_verify "
-            "cli __main__"
+            "_page_words _page_sums _page_charts report _command_report cli __main__"
         ),
         "aio",
     ),

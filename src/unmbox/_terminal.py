@@ -20,7 +20,7 @@ _WIDE = 76
 
 
 def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -> str:
-    read = f"{_count(report.messages, 'message')} ({_size(report.bytes_in)})"
+    read = f"{_count(report.messages, 'message')} ({size_of(report.bytes_in)})"
     lines = [f"{read}: {report.written:,} {'would be ' if dry_run else ''}written to {destination}"]
     if report.duplicates:
         lines[0] += f", {_count(report.duplicates, 'copy', 'copies')} left out"
@@ -43,9 +43,9 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
     if report.junk:
         lines.append(f"{_count(report.junk, 'octet')} left out: before the first message, part of none")
     if dry_run:
-        lines.append(f"nothing was written; the EML files would take {_size(report.bytes_out)}")
+        lines.append(f"nothing was written; the EML files would take {size_of(report.bytes_out)}")
     if report.seconds >= 1:
-        lines.append(f"{report.seconds:,.0f} s, {_size(report.bytes_in / report.seconds)}/s")
+        lines.append(f"{report.seconds:,.0f} s, {size_of(report.bytes_in / report.seconds)}/s")
     return "\n".join(lines)
 
 
@@ -55,9 +55,8 @@ def _codes(counts: Mapping[str, int]) -> str:
 
 
 def findings(found: Verification, destination: str) -> str:
-    what = (
-        f"{_count(found.messages, 'message')} of {_count(found.sources, 'source')} ({_size(found.bytes_in)})"
-    )
+    sources = _count(found.sources, "source")
+    what = f"{_count(found.messages, 'message')} of {sources} ({size_of(found.bytes_in)})"
     if found.ok:
         files = _count(found.written, "EML file")
         return f"{what}: every octet accounted for, {files} in {destination} as written"
@@ -72,11 +71,11 @@ def findings(found: Verification, destination: str) -> str:
 
 
 def overview(found: Inspection) -> str:
-    lines = [f"{_count(found.messages, 'message')} in {_size(found.octets)}"]
+    lines = [f"{_count(found.messages, 'message')} in {size_of(found.octets)}"]
     if found.first and found.last:
         lines[0] += f", {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}"
     sources = [
-        f"{each.messages:>9,}  {each.name}  ({_size(each.octets)}, {each.variant}"
+        f"{each.messages:>9,}  {each.name}  ({size_of(each.octets)}, {each.variant}"
         + (f", {_count(each.junk, 'octet')} before the first message)" if each.junk else ")")
         for each in found.sources
     ]
@@ -84,7 +83,7 @@ def overview(found: Inspection) -> str:
     if found.undated:
         years.append(f"{found.undated:>9,}  without a date")
     labels = [f"{count:>9,}  {label}" for label, count in found.labels.most_common()]
-    biggest = [f"{_size(each.length):>9}  {each.subject or '(no subject)'}" for each in found.biggest]
+    biggest = [f"{size_of(each.length):>9}  {each.subject or '(no subject)'}" for each in found.biggest]
     rejected = [f"{each.offset:>9,}  {each.reason}: {each.line}" for each in found.rejected]
     for title, rows, total in (
         ("Sources", sources, len(sources)),
@@ -106,12 +105,13 @@ def _count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def _size(octets: float) -> str:
+def size_of(octets: float, places: int = 1) -> str:
+    """So many octets as people say it."""
     for unit in ("B", "kB", "MB", "GB"):
         if octets < 1000 or unit == "GB":
             break
         octets /= 1000
-    return f"{octets:,.0f} {unit}" if unit == "B" else f"{octets:,.1f} {unit}"
+    return f"{octets:,.0f} {unit}" if unit == "B" else f"{octets:,.{places}f} {unit}"
 
 
 def say(text: str) -> None:
@@ -132,8 +132,9 @@ def complain(sentence: str) -> None:
 
 def printable(text: str) -> str:
     """`text` without what would drive a terminal: subjects, labels and names are strangers' words."""
+    # Not printable to Python, but harmless, and common: spaces of other widths, what joins an emoji.
     return "".join(
-        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        each if each.isprintable() or each in "\n\u3000\xa0\u200d" else each.encode("unicode_escape").decode()
         for each in text
     )
 

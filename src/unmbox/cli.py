@@ -26,8 +26,9 @@ from unmbox._terminal import complain, say
 _COMMANDS = {
     "convert": "Write every message as an EML file into a folder.",
     "inspect": "Say what mailboxes hold; write nothing.",
-    "contacts": "List the people of mailboxes as a CSV.",
     "verify": "Prove that every EML is what was written, and nothing was lost.",
+    "report": "Show on an HTML page what became of the mail.",
+    "contacts": "List the people of mailboxes as a CSV.",
 }
 """What each command does; `command` in the module `_command_NAME` does it."""
 
