@@ -441,8 +441,8 @@ def fill(folder: Path, count: int) -> None:
     with closing(sqlite3.connect(folder / "unmbox-manifest.sqlite")) as manifest:
         _schema.create(manifest, {"headers": "repair"})
         manifest.execute(
-            f"INSERT INTO source VALUES(1, 'x.mbox', {count * 1000}, 'file', 'mboxrd', 0, 0, '', "
-            f"'lf', {count * 1000}, {count}, {count}, 1)"
+            "INSERT INTO source(id, uri, size, scheme, variant, junk, offset, messages, candidates, done) "
+            f"VALUES(1, 'x.mbox', {count * 1000}, 'file', 'mboxrd', 0, {count * 1000}, {count}, {count}, 1)"
         )
         manifest.executemany(f"INSERT INTO message VALUES({', '.join('?' * 22)})", map(row, range(count)))
         every = range(count)

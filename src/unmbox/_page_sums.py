@@ -48,7 +48,7 @@ class Period(NamedTuple):
 
 
 class SourceSum(NamedTuple):
-    """A source: its octets, those before its first message, those of its messages, and their number."""
+    """A source: its octets, those before its first message and in messages, their number; what is damaged."""
 
     name: str
     size: int | None
@@ -56,6 +56,7 @@ class SourceSum(NamedTuple):
     octets: int
     messages: int
     variant: str | None
+    damage: str | None
 
     @property
     def whole(self) -> bool:
@@ -181,7 +182,8 @@ class Sums:
             map(
                 SourceSum._make,
                 self._execute(
-                    "SELECT uri, size, junk, coalesce(octets, 0), messages, variant FROM source s LEFT JOIN "
+                    "SELECT uri, size, junk, coalesce(octets, 0), messages, variant, damage FROM source s "
+                    "LEFT JOIN "
                     "(SELECT source_id, sum(length) AS octets FROM message GROUP BY source_id) "
                     "ON source_id = s.id ORDER BY id"
                 ),
