@@ -162,6 +162,7 @@ default_internal_user = {user}
 default_internal_group = {group}
 default_login_user = {user}
 first_valid_uid = 1
+mail_fsync = never
 mail_location = maildir:{folder}/mail
 service imap-login {{
   chroot =
@@ -319,3 +320,15 @@ def test_imap_says_what_is_missing(cases: Path) -> None:
         done = append(cases, taken.getsockname()[1])
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
+
+
+def test_real_mail_goes_into_imap_and_comes_back(dovecot: int, corpus: Path, tmp_path: Path) -> None:
+    mboxes = sorted(path for path in (corpus / "mbox").rglob("*.mbox") if path.is_file())
+    folder = tmp_path / "eml"
+    report = unmbox.convert(mboxes, folder, layout="{date}_{hash}")
+    done = append(folder, dovecot, "--into", "Real")
+    written = [path.read_bytes() for path in folder.glob("*.eml")]
+    carried = [octets for octets in written if b"\0" not in octets]
+    assert len(written) == report.written > 500
+    assert done.stdout == f"{len(carried)} appended, {len(written) - len(carried)} refused\n", done.stderr
+    assert sorted(octets for _, octets in mailboxes(dovecot, "Real")["Real"]) == sorted(carried)
