@@ -565,3 +565,19 @@ def test_two_streams_do_not_mix(tmp_path: Path) -> None:
 
 def test_messages_are_made_by_messages() -> None:
     assert isinstance(one(DATED + b"\n\n"), unmbox.Message)
+
+
+def test_raw_octets_are_read_with_the_locale_and_signed_fields_repaired_when_asked() -> None:
+    signed = b"DKIM-Signature: v=1; a=rsa-sha256; b=aa; bh=bb; d=d; s=s; h=from:subject\nFrom: a@b\n"
+    subject = "会議".encode("euc_jp")
+    source = b"From a@b Tue Mar 19 09:13:51 2019\n" + signed + b"Subject: " + subject + b"\n\n"
+
+    def converted(**options: Any) -> str | None:
+        eml = next(unmbox.messages(io.BytesIO(source), **options)).as_bytes()
+        assert (subject in eml) == (not options)
+        [again] = unmbox.messages(io.BytesIO(b"From a@b Tue Mar 19 09:13:51 2019\r\n" + eml))
+        return again["Subject"]
+
+    assert converted(repair_signed=True) == "柴的"
+    assert converted(repair_signed=True, locale="ja") == "会議"
+    assert converted()

@@ -90,15 +90,17 @@ M = TypeVar("M", bound=PassingMessage)
 
 
 class Stream(Generic[M]):
-    """The events of sources, and which message they belong to. It is fed, and reads nothing itself."""
+    """The events of sources, and which message they belong to. It is fed, and reads nothing itself.
 
-    def __init__(self, new: Callable[[Head, Any], M], *, headers: str, newline: str, variant: str) -> None:
+    `variant` is as for `Parser`, `options` are those of `EmlWriter`.
+    """
+
+    def __init__(self, new: Callable[[Head, Any], M], *, variant: str, **options: Any) -> None:
         self.source: Source
         self.current: M | None = None
         self.ended = False
         self._new = new
-        self._headers = headers
-        self._newline = newline
+        self._options = options
         self._variant = variant
         self._parser = Parser(variant=variant)
         self._events: deque[Event] = deque()
@@ -106,7 +108,7 @@ class Stream(Generic[M]):
 
     def writer(self) -> EmlWriter:
         """A writer for one message."""
-        return EmlWriter(headers=self._headers, newline=self._newline)
+        return EmlWriter(**self._options)
 
     def begin(self, source: Source) -> None:
         """What is fed from now on is this source's."""
@@ -244,7 +246,7 @@ class Message(PassingMessage):
 class _Reading(Stream[Message], Iterator[Message]):
     """A stream that is fed as its messages are asked for."""
 
-    def __init__(self, source: SourceLike, **options: str) -> None:
+    def __init__(self, source: SourceLike, **options: Any) -> None:
         super().__init__(Message, **options)
         self._feed = Feed(source)
 
@@ -261,14 +263,19 @@ class _Reading(Stream[Message], Iterator[Message]):
 
 
 def messages(
-    source: SourceLike, *, headers: str = "repair", newline: str = "crlf", variant: str = "auto"
+    source: SourceLike,
+    *,
+    headers: str = "repair",
+    newline: str = "crlf",
+    variant: str = "auto",
+    repair_signed: bool = False,
+    locale: str | None = None,
 ) -> Iterator[Message]:
     """Read a mailbox message by message, in constant memory, in the order of the file.
 
     `source` is one of those that `convert` takes: a mailbox or what holds several, which come one after the
     other (`Message.source` names each). Asking for the next message discards what was left unread of the
-    last. A source without any From_ line gives no messages. `headers` and `newline` are as for `EmlWriter`,
-    `variant` is as for `Parser`.
+    last. A source without any From_ line gives no messages. The options are those of `convert`.
 
     Raises `SourceError` where a path cannot be read and `UsageError` for an unknown option, both before
     the first message; and `SourceError` after the last message where some of the source was damaged.
@@ -278,4 +285,11 @@ def messages(
     ...         print(message.date, message.subject, message.labels)
     2018-12-24 21:05:00+09:00 夕焼けの写真 ['受信トレイ', 'スター付き', '写真, 2018年']
     """
-    return _Reading(source, headers=headers, newline=newline, variant=variant)
+    return _Reading(
+        source,
+        headers=headers,
+        newline=newline,
+        variant=variant,
+        repair_signed=repair_signed,
+        locale=locale,
+    )
