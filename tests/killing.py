@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 import unmbox
-from unmbox import _batches, _job, sinks
+from unmbox import _assembly, _batches, sinks
 from unmbox._mail import SPOOL
 from unmbox._place import Place
 from unmbox._rows_sqlite import File
@@ -102,7 +102,7 @@ def small(batch: int, spool: int = SPOOL) -> Iterator[None]:
     """Commit after so many messages, and keep no more than so much of one in memory."""
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(_batches, "BATCH_MESSAGES", batch))
-        stack.enter_context(mock.patch.object(_job, "SPOOL", spool))
+        stack.enter_context(mock.patch.object(_assembly, "SPOOL", spool))
         stack.enter_context(mock.patch.object(sinks, "_GATHERED", min(spool, sinks._GATHERED)))
         yield
 

@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),
     (
-        "_place _mail _copies _batches _job _convert",
+        "_place _mail _assembly _copies _batches _job _convert",
         "_inspect",
         "_contacts _contacts_csv",
         "_messages",

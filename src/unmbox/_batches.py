@@ -73,7 +73,9 @@ class Batches:
         return len(self._mails)
 
     def add(self, mail: Mail) -> None:
-        """Gather a message that is complete."""
+        """Gather a message that is complete, with the From_ lines in it that were not taken."""
+        if mail.strays:
+            self.add_strays(mail.source, mail.strays, mail.uncounted)
         self._mails.append(mail)
         self._octets += mail.size
         if mail.target or self._octets >= BATCH_OCTETS or len(self._mails) >= BATCH_MESSAGES:

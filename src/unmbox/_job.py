@@ -7,21 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
+from unmbox._assembly import Assembly
 from unmbox._batches import Batches
-from unmbox._head import MessageHead
-from unmbox._mail import SPOOL, Mail
+from unmbox._mail import Mail
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._report import Damage, Progress, Report
 from unmbox._single import parser_for
 from unmbox._writer import EmlWriter
 from unmbox.errors import DestinationError
-from unmbox.events import Body, End, Event, Head, HeadRest, Rejected
-from unmbox.manifest import DUPLICATE, QUARANTINED, Digests, Manifest, Quarantined, SourceState
+from unmbox.events import Event
+from unmbox.manifest import DUPLICATE, QUARANTINED, Manifest, Quarantined, SourceState
 from unmbox.sources import Source
 
 _log = logging.getLogger("unmbox")
-_MANY_STRAYS = 10_000
 _TICK = 0.1
 
 
@@ -41,10 +40,8 @@ class Job:
         self._manifest = manifest
         self._batches = batches
         self._counts = batches.tally.counts
-        self._new_writer = new_writer
-        self._writer = new_writer()
+        self._assembly = Assembly(new_writer, batches.sink, batches.hasher, newline=newline)
         self._variant = variant
-        self._lf = newline == "lf"
         self._progress = progress
         self._total: int | None = 0
         self._passed = 0  # octets of the sources, with those that an earlier run had read
@@ -55,9 +52,7 @@ class Job:
         self._name = ""
         self._known_to = 0  # messages before this offset are rows already
         self._to_retry: Mapping[int, Quarantined] = {}  # of these, by their offsets
-        self._mail: Mail | None = None
-        self._strays: list[Rejected] = []  # of the message under way
-        self._uncounted = 0
+        self._junk = 0  # octets before its first message that an earlier run has counted
 
     def run(self, sources: Opened) -> Report:
         """Convert the sources and say what became of them."""
@@ -77,8 +72,7 @@ class Job:
                 error.under_way = True
             batches.stop()
             with suppress(Exception):
-                if self._mail:  # read again by the next run
-                    self._mail.discard()
+                self._assembly.discard()  # read again by the next run
             raise
         finally:
             batches.hasher.close()
@@ -110,6 +104,8 @@ class Job:
         self._known_to = known_to = state.offset
         failed = self._manifest.quarantined(state) if self._manifest and known_to else []
         self._to_retry = {each.offset: each for each in failed}
+        self._junk = state.junk
+        self._assembly.begin(state, source.name, source.beside, proved=self._to_retry)
         if source.lasting and known_to:
             self._counts["already"] += state.messages - len(failed)
             for each in failed:
@@ -158,10 +154,9 @@ class Job:
     def _retry(self, source: Source, failed: Quarantined) -> None:
         """Read a message of a file once more, and behind it as far as its end depends on that."""
         for event in _events(source.chunks(failed.offset), self._parser_at(failed.offset)):
-            if isinstance(event, (Head, HeadRest, Body)):
-                self._take(event)
-            elif isinstance(event, End):
-                self._end_message(event)
+            if mail := self._assembly.take(event):
+                mail.strays, mail.uncounted = (), 0
+                self._complete(mail)
                 return
 
     def _end_source(self, octets: int) -> None:
@@ -169,8 +164,9 @@ class Job:
         if self._manifest and self._known_to and not state.digest:
             self._manifest.match_end(state, octets)
         self._batches.midway = True
-        self._keep_strays()
+        self._batches.add_strays(state, *self._assembly.pass_strays())
         self._counts["bytes_in"] += octets - self._known_to
+        self._counts["junk"] += state.junk - self._junk
         # Whatever holds a message has moved on beyond its junk.
         if octets and state.offset <= state.junk:
             self._batches.tally.not_mbox.append(self._name)
@@ -187,83 +183,29 @@ class Job:
     # -- its messages --------------------------------------------------------------------------------
 
     def _handle(self, events: list[Event]) -> None:
+        take = self._assembly.take
         for event in events:
-            if isinstance(event, (Head, Body, HeadRest)):
-                self._take(event)
-            elif isinstance(event, End):
-                self._end_message(event)
-            elif isinstance(event, Rejected):
-                if len(self._strays) < _MANY_STRAYS:
-                    self._strays.append(event)
-                else:
-                    self._uncounted += 1
-            elif event.offset >= self._source.junk:
-                self._source.junk += len(event.data)
-                self._counts["junk"] += len(event.data)
+            if mail := take(event):
+                self._complete(mail)
 
-    def _take(self, event: Head | HeadRest | Body) -> None:
-        if isinstance(event, Head):
-            head = MessageHead(event, self._name, self._reading.beside)
-            self._mail = Mail(head, self._source, lf=self._lf)
-            if event.offset in self._to_retry:
-                self._mail.proof = Digests(0)
-        mail = self._mail
-        if mail is None:
-            return
-        if mail.raw is not None:
-            mail.raw.append(event.data)
-        if mail.proof is not None:
-            mail.proof.update(event.data)
-        if mail.failure:
-            mail.add(event.data, 0, self._batches.hasher)
-        else:
-            try:
-                octets = self._writer.send(event)
-            except Exception as error:
-                self._fail(mail, error)
-            else:
-                if octets:
-                    mail.add(octets, self._writer.block_size, self._batches.hasher)
-        if mail.size > SPOOL:
-            mail.spool(self._batches.sink)
-
-    def _fail(self, mail: Mail, error: Exception) -> None:
-        """What should not happen: the message goes to quarantine as it is, and the run goes on."""
-        mail.fail(error, self._batches.hasher)
-        self._writer = self._new_writer()
-        _log.warning(
-            "quarantined the message at octet %d of %s: %s", mail.head.offset, self._name, mail.failure
-        )
-
-    def _end_message(self, end: End) -> None:
-        mail = self._mail
-        if mail is None:
-            return
+    def _complete(self, mail: Mail) -> None:
+        """A message is whole: to the batch with it, or if it has its row already to what that says."""
         self._batches.midway = True
-        if not mail.failure:
-            try:
-                if octets := self._writer.send(end):
-                    mail.add(octets, self._writer.block_size, self._batches.hasher)
-                mail.repairs = self._writer.repairs
-                mail.tell()
-            except Exception as error:
-                self._fail(mail, error)
-        mail.length = end.length
-        if end.offset < self._known_to:
+        if mail.failure:
+            offset = mail.head.offset
+            _log.warning("quarantined the message at octet %d of %s: %s", offset, self._name, mail.failure)
+        if mail.head.offset < self._known_to:
             self._match(mail)
         else:
+            end = mail.head.offset + mail.length
             if self._manifest and self._source.done:  # a stream that had ended before this message
-                self._manifest.match_end(self._source, end.offset + end.length)
-            self._source.offset = end.offset + end.length
-            self._keep_strays()
+                self._manifest.match_end(self._source, end)
+            self._source.offset = end
             self._batches.add(mail)
-        self._mail = None
         self._batches.midway = False
 
     def _match(self, mail: Mail) -> None:
         """The message has a row already: it is to be tried again, or a stream is read again."""
-        self._strays.clear()
-        self._uncounted = 0
         self._batches.hasher.wait()
         mail.add_up()
         offset = mail.head.offset
@@ -280,12 +222,6 @@ class Job:
             else:
                 self._batches.amend(mail, failed)
         mail.discard()
-
-    def _keep_strays(self) -> None:
-        """Put the From_ lines that were not taken into the batch, with the message that they stand in."""
-        self._batches.add_strays(self._source, self._strays, self._uncounted)
-        self._strays.clear()
-        self._uncounted = 0
 
     def _tick(self, *, last: bool = False) -> None:
         now = time.monotonic()

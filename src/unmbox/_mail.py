@@ -13,6 +13,7 @@ from unmbox._head import MessageHead
 from unmbox._record import Digests
 from unmbox._writer import to_crlf
 from unmbox.dedup import BodyDigest, Entry, content_of, normalise_message_id
+from unmbox.events import Rejected
 from unmbox.manifest import SourceState, Written, state_of, thread_id
 from unmbox.sinks import Dated, Sink, Target
 
@@ -94,6 +95,8 @@ class Mail:
     failure = ""
     target: Target | None = None
     repairs: tuple[Repair, ...] = ()
+    strays: Sequence[Rejected] = ()  # From_ lines that were not taken, up to its end
+    uncounted = 0  # how many more of them there were
     proof: Digests | None = None  # of its octets in the source, where these are to be compared
     message_id: bytes | None = None  # as the source has it, if it tells one mail from another
     content = b""  # what does so where there is no Message-ID

@@ -1,0 +1,130 @@
+"""Events of a source in, messages out that are complete: what is done with a message before it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+
+from unmbox._hashing import Hasher
+from unmbox._head import MessageHead
+from unmbox._mail import SPOOL, Mail
+from unmbox._writer import EmlWriter
+from unmbox.errors import UsageError
+from unmbox.events import Body, End, Event, Head, HeadRest, Rejected
+from unmbox.labels import Beside
+from unmbox.manifest import Digests, SourceState
+from unmbox.sinks import Sink
+
+MANY_STRAYS = 10_000
+"""From_ lines that were not taken in one message and are told one by one."""
+
+
+class Assembly:
+    """Puts the messages of one source after the other together. `mail` is the one under way.
+
+    `strays` are the From_ lines that were not taken since the last message was complete, and `uncounted` how
+    many more there were.
+    """
+
+    def __init__(
+        self, new_writer: Callable[[], EmlWriter], sink: Sink, hasher: Hasher, *, newline: str
+    ) -> None:
+        self._new_writer = new_writer
+        self._writer = new_writer()
+        self._sink = sink
+        self._hasher = hasher
+        self._lf = newline == "lf"
+        self._state: SourceState | None = None
+        self._name = ""
+        self._beside: Callable[[bytes, bytes], Beside | None] | None = None
+        self._proved: Container[int] = ()
+        self.mail: Mail | None = None
+        self.strays: list[Rejected] = []
+        self.uncounted = 0
+
+    def begin(
+        self,
+        state: SourceState,
+        name: str,
+        beside: Callable[[bytes, bytes], Beside | None] | None = None,
+        *,
+        proved: Container[int] = (),
+    ) -> None:
+        """Go on with another source. The messages at the offsets in `proved` get a `Mail.proof`."""
+        self._state, self._name, self._beside, self._proved = state, name, beside, proved
+
+    def take(self, event: Event) -> Mail | None:
+        """Take the next event; returns the message that it completes."""
+        if isinstance(event, (Head, Body, HeadRest)):
+            self._add(event)
+        elif isinstance(event, End):
+            return self._complete(event)
+        elif isinstance(event, Rejected):
+            if len(self.strays) < MANY_STRAYS:
+                self.strays.append(event)
+            else:
+                self.uncounted += 1
+        elif self._state and event.offset >= self._state.junk:
+            self._state.junk += len(event.data)
+        return None
+
+    def pass_strays(self) -> tuple[list[Rejected], int]:
+        """Hand on the From_ lines that were not taken."""
+        strays, self.strays = self.strays, []
+        uncounted, self.uncounted = self.uncounted, 0
+        return strays, uncounted
+
+    def discard(self) -> None:
+        """Leave nothing of the message under way."""
+        mail, self.mail = self.mail, None
+        if mail:
+            mail.discard()
+
+    def _add(self, event: Head | HeadRest | Body) -> None:
+        if isinstance(event, Head):
+            if self._state is None:
+                raise UsageError("begin() comes before take()")
+            self.mail = Mail(MessageHead(event, self._name, self._beside), self._state, lf=self._lf)
+            if event.offset in self._proved:
+                self.mail.proof = Digests(0)
+        mail = self.mail
+        if mail is None:
+            return
+        if mail.raw is not None:
+            mail.raw.append(event.data)
+        if mail.proof is not None:
+            mail.proof.update(event.data)
+        if mail.failure:
+            mail.add(event.data, 0, self._hasher)
+        else:
+            try:
+                octets = self._writer.send(event)
+            except Exception as error:
+                self._fail(mail, error)
+            else:
+                if octets:
+                    mail.add(octets, self._writer.block_size, self._hasher)
+        if mail.size > SPOOL:
+            mail.spool(self._sink)
+
+    def _fail(self, mail: Mail, error: Exception) -> None:
+        """What should not happen: the message goes to quarantine as it is, and the run goes on."""
+        mail.fail(error, self._hasher)
+        self._writer = self._new_writer()
+
+    def _complete(self, end: End) -> Mail | None:
+        mail = self.mail
+        if mail is None:
+            return None
+        if not mail.failure:
+            try:
+                if octets := self._writer.send(end):
+                    mail.add(octets, self._writer.block_size, self._hasher)
+                mail.repairs = self._writer.repairs
+                mail.tell()
+            except Exception as error:
+                self._fail(mail, error)
+        mail.length = end.length
+        if self.strays:
+            mail.strays, mail.uncounted = self.pass_strays()
+        self.mail = None
+        return mail
