@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
 
 import click
 import pytest
@@ -104,3 +107,42 @@ def test_a_broken_link_stops_the_build(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert set(re.findall(r"gone-\w+", done.stderr)) == {"gone-page", "gone-anchor", "gone-picture"}
     assert "#here" not in done.stderr
+
+
+def script(name: str) -> Any:
+    """A script of the documents, as a module."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pictures_are_current() -> None:
+    drawn = dict(script("make_pictures").pictures())
+    assert {path.name: path.read_text("utf-8") for path in (DOCS / "pictures").glob("*.svg")} == drawn
+    for svg in drawn.values():
+        ET.fromstring(svg)
+        assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_picture_of_separators_tells_the_truth() -> None:
+    lines = script("make_pictures").MAILBOX
+    octets = "".join(f"{line}\n" for line, *_ in lines).encode()
+    parser = unmbox.Parser(variant="mboxrd")
+    events = parser.feed(octets) + parser.close()
+    starts = [
+        octets[event.offset :].split(b"\n")[0].decode() for event in events if isinstance(event, unmbox.Head)
+    ]
+    assert starts == [line for line, _, verdict, _ in lines if verdict == "a message begins"]
+    rejected = [event.line.decode() for event in events if isinstance(event, unmbox.Rejected)]
+    assert rejected == [line for line, _, verdict, _ in lines if verdict == "text"]
+    body = b"".join(event.data for event in events if isinstance(event, unmbox.Body))
+    assert b"\nFrom now on" in body
+
+
+def test_every_picture_says_in_words_what_it_shows() -> None:
+    for page in [PROJECT / "README.md", *DOCS.rglob("*.md")]:
+        for words in re.findall(r"!\[([^\]]*)\]", page.read_text("utf-8")):
+            assert len(words.split()) >= 4, f"{page.name}: {words!r}"
