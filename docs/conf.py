@@ -39,6 +39,7 @@ html_theme = "furo"
 html_title = "unmbox"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "pictures/mark.svg"
 html_show_sphinx = False
 html_show_sourcelink = False
 html_copy_source = False

@@ -82,3 +82,9 @@ def test_every_how_to_page_is_listed() -> None:
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", path.read_text("utf-8")):
         assert not target or (path.parent / target).exists(), target
+
+
+def test_the_proofs_that_the_readme_names_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+\.py)`", (PROJECT / "README.md").read_text("utf-8")))
+    assert len(named) > 10
+    assert not [name for name in named if not (PROJECT / "tests" / name).is_file()]

@@ -242,13 +242,6 @@ def interrupted(order: Order, at: int, within: Callable[[CodeType], bool]) -> in
 def _is_ours(code: CodeType) -> bool:
     ours = ("_job.py", "_assembly.py", "_batches.py", "_mail.py", "_copies.py", "_place.py")
     return Path(code.co_filename).name in ours
-        "_job.py",
-        "_assembly.py",
-        "_batches.py",
-        "_mail.py",
-        "_copies.py",
-        "_place.py",
-    }
 
 
 def _moves_on(code: CodeType) -> bool:
