@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import unmbox
+from unmbox import _often
 from unmbox._command_convert import command as convert_command
 from unmbox._inspect import inspect as inspect_mailboxes
 
@@ -396,9 +398,64 @@ def test_inspect_keeps_only_so_much(tmp_path: Path) -> None:
     assert found.rejections.total() == 1_100
     assert [each.offset for each in found.biggest] == [
         0,
-        *(path.stat().st_size - len(MESSAGE) * n for n in (6, 5, 4, 3)),
+        *(path.stat().st_size - len(MESSAGE) * n for n in (6, 5, 4, 3, 2, 1)),
     ]
     assert "and 1,080 more" in unmbox_("inspect", path).out
+
+
+def test_inspect_tells_what_heads_tell() -> None:
+    found = inspect_mailboxes(SAMPLE)
+    assert [(each.word, each.number) for each in found.senders[:2]] == [
+        ("ichiro@example.jp", 5),
+        ("hanako.sato@example.jp", 4),
+    ]
+    assert sum(each.octets for each in found.senders) == SAMPLE.stat().st_size
+    assert found.charsets == {"utf-8": 11, "none named": 1, "iso-2022-jp": 1, "us-ascii": 1}
+    assert found.defects == {"missing-date": 2, "missing-message-id": 2, "8bit-text": 1}
+    assert (found.duplicates, found.collisions) == (1, 0)
+    told = found.to_dict()
+    assert "collisions" not in told
+    assert told["senders"][0]["address"] == "ichiro@example.jp"
+
+
+def test_inspect_tells_more_of_bodies_if_asked(tmp_path: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    other = MESSAGE.replace(b"Hello.", b"Other.")
+    parts = MESSAGE.replace(b"<1@", b"<2@").replace(b"Hello.", b"Content-Type: text/plain; charset=Shift_JIS")
+    nul = MESSAGE.replace(b"<1@", b"<3@").replace(b"Hello.", b"Hel\0lo.")
+    path.write_bytes(MESSAGE + MESSAGE + other + parts + nul)
+    shallow, deep = inspect_mailboxes(path), inspect_mailboxes(path, deep=True)
+    assert (shallow.duplicates, shallow.collisions) == (2, 0)
+    assert (deep.duplicates, deep.collisions) == (1, 1)
+    assert shallow.charsets == {"none named": 5}
+    assert deep.charsets == {"none named": 4, "shift_jis": 1}
+    assert (shallow.defects, deep.defects) == ({}, {"body-nul": 1})
+    report = unmbox.convert(path, tmp_path / "eml")
+    assert (report.duplicates, report.collisions) == (deep.duplicates, deep.collisions)
+    text = unmbox_("inspect", path, "--deep").out
+    assert "1  copies, of which convert writes the first" in text
+    assert "1  body-nul" in text
+
+
+def test_a_charset_is_found_wherever_the_octets_are_cut() -> None:
+    text = MESSAGE.replace(b"Hello.", b'Content-Type: text/plain; CHARSET="koi8-r"\n' * 3)
+    for cut in range(1, len(text), 7):
+        found = inspect_mailboxes(iter([text[:cut], text[cut:]]), deep=True)
+        assert found.charsets == {"koi8-r": 1}, cut
+
+
+def test_words_are_counted_exactly_in_a_file_once_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_often, "_HELD", 10)
+    often = _often.Often()
+    words = [f"word {number % 37}" for number in range(1_000)] + ["\udc80", "x" * 300]
+    for word in words:
+        often.add(word, 2)
+    expected = Counter(word[:200] for word in words)
+    assert len(often) == len(expected)
+    assert {each.word: each.number for each in often.top(100)} == expected
+    assert [each[1:] for each in often.top(2)] == [(28, 56), (27, 54)]
+    assert often.top(1) == [("word 0", 28, 56)]
+    often.close()
 
 
 def test_inspect_of_no_source_is_bad_use() -> None:

@@ -46,7 +46,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "_place _mail _assembly _copies _batches _job _convert",
-        "_inspect",
+        "_often _inspection _inspect",
         "_contacts _contacts_csv",
         "_messages",
         "_verify",

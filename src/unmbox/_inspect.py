@@ -2,127 +2,64 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, NamedTuple
+from contextlib import closing, suppress
+from functools import lru_cache
 
+from unmbox._addresses import split_mailboxes
+from unmbox._decode import decode_addresses
 from unmbox._head import MessageHead
+from unmbox._inspection import Inspection, RejectedLine, Sized, SourceFacts
+from unmbox._often import Often
 from unmbox._opened import Opened
 from unmbox._parser import Parser
-from unmbox._report import Damage, Progress
+from unmbox._report import Progress
 from unmbox._single import parser_for
-from unmbox.events import End, Event, Head, Junk, Rejected
+from unmbox._writer import EmlWriter, to_crlf
+from unmbox.dedup import BodyDigest, DedupIndex, Entry, content_of, normalise_message_id
+from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 from unmbox.labels import Beside
 from unmbox.sources import Source, SourceLike
 
-_BIGGEST_KEPT = 5
+NONE_NAMED, RAW = "none named", "raw octets"
+"""What `Inspection.charsets` calls messages whose head names no charset and needs none, or would."""
+_BIGGEST_KEPT = 10
 _REJECTED_KEPT = 1_000
+_SENDERS_KEPT = 100
+_LABELS_KEPT = 10_000
+_CHARSETS_KEPT = 200
+_GATHERED = 500
 _TICK = 0.1
-
-
-class SourceFacts(NamedTuple):
-    """One source: its octets, how many messages they are, and how many stand before the first of them.
-
-    The .eml files of one folder or archive are one source here.
-    """
-
-    name: str
-    octets: int
-    messages: int
-    junk: int
-    variant: str
-
-
-class Sized(NamedTuple):
-    """One message and its size: the octets from its From_ line to the next one."""
-
-    length: int
-    source: str
-    offset: int
-    subject: str
-
-
-class RejectedLine(NamedTuple):
-    """A line that began ``From `` and was not taken as a separator."""
-
-    source: str
-    offset: int
-    line: str
-    reason: str
-
-
-@dataclass(slots=True)
-class Inspection:
-    """What some mailboxes hold. Flat in memory but for the number of distinct labels.
-
-    `first` and `last` are the earliest and latest date, `years` counts messages by the year in their own
-    zone, `undated` those without any date, `labels` those with each label. `rejected` holds the first
-    1,000 lines that were not taken as separators, `rejections` counts all of them by reason. `biggest`
-    are the five largest messages. `not_mbox` names the sources that hold octets but no From_ line, and
-    archives and folders without mail; `damaged` says what could not be read, `missing` names absent parts.
-    """
-
-    messages: int = 0
-    octets: int = 0
-    junk: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-    undated: int = 0
-    years: Counter[int] = field(default_factory=Counter)
-    labels: Counter[str] = field(default_factory=Counter)
-    biggest: list[Sized] = field(default_factory=list)
-    rejected: list[RejectedLine] = field(default_factory=list)
-    rejections: Counter[str] = field(default_factory=Counter)
-    sources: list[SourceFacts] = field(default_factory=list)
-    damaged: list[Damage] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    empty: list[str] = field(default_factory=list)
-
-    @property
-    def not_mbox(self) -> tuple[str, ...]:
-        """The sources that hold octets but no From_ line at all."""
-        found = (each.name for each in self.sources if each.octets and not each.messages)
-        return (*found, *self.empty)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain values, ready for JSON: dates as ISO 8601, years in order, labels by count."""
-        return {
-            "messages": self.messages,
-            "octets": self.octets,
-            "junk": self.junk,
-            "first": self.first and self.first.isoformat(),
-            "last": self.last and self.last.isoformat(),
-            "undated": self.undated,
-            "years": {str(year): count for year, count in sorted(self.years.items())},
-            "labels": dict(self.labels.most_common()),
-            "rejections": dict(self.rejections.most_common()),
-            "biggest": [each._asdict() for each in self.biggest],
-            "rejected": [each._asdict() for each in self.rejected],
-            "sources": [each._asdict() for each in self.sources],
-            "not_mbox": list(self.not_mbox),
-            "damaged": [each._asdict() for each in self.damaged],
-            "missing": list(self.missing),
-        }
+_NAME = rb"([A-Za-z0-9][A-Za-z0-9_.:-]{1,40})"
+# A literal beginning is what makes a search leap; attachments hold it nowhere.
+_CHARSETS = tuple(re.compile(rb'%b[ \t]*=[ \t]*"?' % word + _NAME) for word in (b"harset", b"HARSET"))
+_ENCODED_WORD = re.compile(rb"=\?" + _NAME + rb"(?:\*[^?]*)?\?[BbQq]\?")
+_EDGE = 64  # octets of a piece in which a charset may begin that ends in the next
 
 
 def inspect(
     sources: SourceLike | Iterable[SourceLike],
     *,
     variant: str = "auto",
+    deep: bool = False,
     progress: Callable[[Progress], object] | None = None,
 ) -> Inspection:
     """Read mailboxes through and count what is in them. Sources and `progress` are as for `convert`.
+
+    What heads tell comes at the speed of reading. `deep` looks at bodies too: for copies, for defects and
+    charsets in them, and for what each profile would refuse.
 
     Raises `UsageError` for bad options and `SourceError` where a source cannot be read.
     """
     opened = Opened(sources)
     Parser(variant=variant)  # a bad option is an error now
-    run = _Run(progress, opened.size() if progress else None)
-    for source in opened:
-        run.read(source, parser_for(single=source.single, variant=variant))
+    with closing(_Run(progress, opened.size() if progress else None, deep=deep)) as run:
+        for source in opened:
+            run.read(source, parser_for(single=source.single, variant=variant))
+        run.finish()
     run.found.damaged += opened.damaged
     run.found.missing += opened.missing
     run.found.empty += opened.empty
@@ -132,14 +69,34 @@ def inspect(
 class _Run:
     """One call of `inspect`: the sources, one after the other."""
 
-    def __init__(self, progress: Callable[[Progress], object] | None, total: int | None) -> None:
-        self.found = Inspection()
+    def __init__(
+        self, progress: Callable[[Progress], object] | None, total: int | None, *, deep: bool
+    ) -> None:
+        import sqlite3
+
+        self.found = Inspection(deep=deep)
+        self._deep = deep
         self._progress = progress
         self._total = total
         self._next_tick = 0.0
         self._name = ""
         self._beside: Callable[[bytes, bytes], Beside | None] | None = None
         self._message: MessageHead
+        self._writer = EmlWriter()
+        self._labels, self._senders = Often(), Often()
+        self._seen = sqlite3.connect(
+            "", isolation_level=None
+        )  # in a temporary file, removed when it is closed
+        self._index = DedupIndex(connection=self._seen, policy="message-id+body" if deep else "message-id")
+        self._entries: list[Entry] = []
+        self._digest = BodyDigest()
+        self._charsets: set[bytes] = set()
+        self._edge = b""
+
+    def close(self) -> None:
+        self._seen.close()
+        self._labels.close()
+        self._senders.close()
 
     def read(self, source: Source, parser: Parser) -> None:
         found, self._name, self._beside = self.found, source.name, source.beside
@@ -160,22 +117,48 @@ class _Run:
             now = (last.octets + now[0], last.messages + now[1], last.junk + now[2])
         found.sources.append(SourceFacts(name, *now, parser.variant))
 
+    def finish(self) -> None:
+        """Put what was gathered into what was found."""
+        self._ask()
+        found = self.found
+        found.labels = Counter({each.word: each.number for each in self._labels.top(_LABELS_KEPT)})
+        found.labels_count = len(self._labels)
+        found.senders = self._senders.top(_SENDERS_KEPT)
+        found.senders_count = len(self._senders)
+
     def _handle(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Head):
                 self._message = MessageHead(event, self._name, self._beside)
                 self._count(self._message)
+                self._digest = BodyDigest()
+                self._write(event)
             elif isinstance(event, End):
-                self._rank(event.length)
+                self._write(event)
+                self._end(event.length)
             elif isinstance(event, Rejected):
                 self._record(event)
             elif isinstance(event, Junk):
                 self.found.junk += len(event.data)
+            elif self._deep or isinstance(event, HeadRest):
+                self._write(event)
+                if isinstance(event, Body):
+                    self._digest.update(to_crlf(event.data))
+                    self._look(event.data)
+
+    def _write(self, event: Event) -> None:
+        with suppress(Exception):  # what `convert` would put into quarantine is counted there
+            self._writer.send(event)
 
     def _count(self, message: MessageHead) -> None:
         found = self.found
         found.messages += 1
-        found.labels.update(message.labels)
+        for label in message.labels:
+            self._labels.add(label)
+        block = message.block
+        self._charsets = {name.lower() for name in _ENCODED_WORD.findall(block)}
+        self._edge = b""
+        self._look(block)
         date = message.date
         if date is None:
             found.undated += 1
@@ -186,13 +169,48 @@ class _Run:
         if found.last is None or date > found.last:
             found.last = date
 
-    def _rank(self, length: int) -> None:
-        biggest = self.found.biggest
+    def _look(self, data: bytes) -> None:
+        """Find the charsets that are named in these octets."""
+        joined = self._edge + data
+        for pattern in _CHARSETS:
+            self._charsets.update(name.lower() for name in pattern.findall(joined))
+        self._edge = joined[-_EDGE:] if self._deep else b""
+
+    def _end(self, length: int) -> None:
+        found, message = self.found, self._message
+        if not self._charsets:
+            found.charsets[NONE_NAMED if message.block.isascii() else RAW] += 1
+        for name in map(bytes.decode, self._charsets):
+            known = name in found.charsets or len(found.charsets) < _CHARSETS_KEPT
+            found.charsets[name if known else "others"] += 1
+        found.defects.update({repair.code for repair in self._writer.repairs})
+        sender = _address(message.raw_field(b"from") or b"")
+        if sender:
+            self._senders.add(sender, length)
+        self._gather(message)
+        biggest = found.biggest
         if len(biggest) < _BIGGEST_KEPT or length > biggest[-1].length:
-            message = self._message
             biggest.append(Sized(length, message.source, message.offset, message.subject))
             biggest.sort(key=lambda each: each.length, reverse=True)
             del biggest[_BIGGEST_KEPT:]
+
+    def _gather(self, message: MessageHead) -> None:
+        """Have the message compared with those before it, some hundreds at once."""
+        raw = message.raw_field(b"message-id")
+        named = raw if raw and normalise_message_id(raw) else None
+        if self._deep:
+            content = b"" if named else content_of(message.block, message.envelope.date)
+            self._entries.append(Entry(named, self._digest.digest()[1], content))
+        elif named:
+            self._entries.append(Entry(named, b""))
+        if len(self._entries) >= _GATHERED:
+            self._ask()
+
+    def _ask(self) -> None:
+        kinds = Counter(verdict.kind for verdict in self._index.add_many(self._entries))
+        self.found.duplicates += kinds["duplicate"]
+        self.found.collisions += kinds["collision"]
+        self._entries.clear()
 
     def _record(self, event: Rejected) -> None:
         found = self.found
@@ -205,4 +223,13 @@ class _Run:
         now = time.monotonic()
         if self._progress and now >= self._next_tick:
             self._next_tick = now + _TICK
-            self._progress(Progress(self.found.octets, self._total, self.found.messages, self._name))
+            done = (self.found.octets, self._total, self.found.messages, self._name)
+            self._progress(Progress(*done, self.found.duplicates))
+
+
+# A mailbox has few correspondents, and many messages of each.
+@lru_cache(maxsize=2048)
+def _address(value: bytes) -> str:
+    """The first address in a From field's raw value, in lower case; "" where there is none."""
+    mailboxes = split_mailboxes(decode_addresses(value))
+    return next((each.address.lower() for each in mailboxes if each.address), "")

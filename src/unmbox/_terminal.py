@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 import unmbox
 
 if TYPE_CHECKING:
-    from unmbox._inspect import Inspection
+    from unmbox._inspection import Inspection
     from unmbox._verify import Verification
 
 _SHOWN = 20
@@ -83,15 +86,25 @@ def overview(found: Inspection) -> str:
     if found.undated:
         years.append(f"{found.undated:>9,}  without a date")
     labels = [f"{count:>9,}  {label}" for label, count in found.labels.most_common()]
+    senders = [f"{each.number:>9,}  {each.word}  ({size_of(each.octets)})" for each in found.senders]
     biggest = [f"{size_of(each.length):>9}  {each.subject or '(no subject)'}" for each in found.biggest]
     rejected = [f"{each.offset:>9,}  {each.reason}: {each.line}" for each in found.rejected]
-    for title, rows, total in (
+    sections = [
         ("Sources", sources, len(sources)),
         ("Years", years, len(years)),
-        ("Labels", labels, len(labels)),
-        ("Biggest", biggest, len(biggest)),
+        ("Labels", labels, found.labels_count),
+        ("Senders of most messages", senders, found.senders_count),
+        ("Biggest messages", biggest, len(biggest)),
+        ("Charsets named", _table(found.charsets), len(found.charsets)),
+        ("Copies", _copies(found), 0),
+        ("Defects (messages that convert repairs)", _table(found.defects), len(found.defects)),
+        *(
+            (f"What {name} would refuse", [f"{counts['']:>9,}  messages", *_table(counts)], 0)
+            for name, counts in found.refusals.items()
+        ),
         ('Lines beginning "From " that start no message (octet, why)', rejected, found.rejections.total()),
-    ):
+    ]
+    for title, rows, total in sections:
         if rows:
             shown = rows if title == "Years" else rows[:_SHOWN]
             more = (
@@ -99,6 +112,21 @@ def overview(found: Inspection) -> str:
             )
             lines += ["", title, *shown, *more]
     return "\n".join(lines)
+
+
+def _table(counts: Counter[str]) -> list[str]:
+    return [f"{count:>9,}  {name}" for name, count in counts.most_common() if name]
+
+
+def _copies(found: Inspection) -> list[str]:
+    if found.deep:
+        told = {"copies, of which convert writes the first": found.duplicates}
+        told["messages that share a Message-ID with another mail"] = found.collisions
+    else:
+        told = {
+            "messages whose Message-ID has occurred before (--deep compares their bodies)": found.duplicates
+        }
+    return _table(Counter({name: count for name, count in told.items() if count}))
 
 
 def _count(number: int, noun: str, plural: str = "") -> str:
@@ -112,6 +140,24 @@ def size_of(octets: float, places: int = 1) -> str:
             break
         octets /= 1000
     return f"{octets:,.0f} {unit}" if unit == "B" else f"{octets:,.{places}f} {unit}"
+
+
+def fitted(text: str) -> str:
+    """`text` with its lines cut to the width of the terminal; whole where standard output is none."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return text
+    return "\n".join(_cut(line, shutil.get_terminal_size().columns) for line in text.split("\n"))
+
+
+def _cut(line: str, columns: int) -> str:
+    line = printable(line)
+    if len(line) * 2 <= columns:
+        return line
+    for end, letter in enumerate(line):
+        columns -= 1 + (east_asian_width(letter) in "WF")
+        if columns < 0:
+            return line[: max(0, end - 2)] + "…"
+    return line
 
 
 def say(text: str) -> None:
