@@ -40,7 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_head",
         "_window _parser _single",
         "_writer",
-        "sources _opened",
+        "sources _flow _packed _tar _zip _search _exports _remote _opened",
         "_volume sinks zips",
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),

@@ -64,7 +64,7 @@ class Job:
                 self._read(source, self._state_of(source, ordinal))
             batches.tally.damaged += sources.damaged
             batches.tally.not_mbox += sources.empty
-            batches.tally.missing += sources.missing
+            batches.tally.missing += self._missing(sources)
             batches.flush()
             batches.settle()
         except BaseException as error:
@@ -93,6 +93,11 @@ class Job:
                 self._total += source.size
             if source and known:
                 known.known(source.uri, **source.identity()._asdict())
+
+    def _missing(self, sources: Opened) -> list[str]:
+        """The parts that are missing and that no earlier run has read either."""
+        record = self._manifest
+        return [each.sentence for each in sources.absent if not (record and record.has_part(each.name))]
 
     def _state_of(self, source: Source, ordinal: int) -> SourceState:
         if self._manifest is None:

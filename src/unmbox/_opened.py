@@ -2,30 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import cast
 
-from unmbox._report import Damage
-from unmbox.errors import UsageError
-from unmbox.sources import Source, SourceLike, as_list
+from unmbox._exports import Absent, Takeout, Vault, absent, in_order
+from unmbox._flow import Flow, Rest
+from unmbox._fromline import decide
+from unmbox._packed import Packed, format_of
+from unmbox._remote import Remote, is_url
+from unmbox._report import MAX_DAMAGED, Damage
+from unmbox._search import Emlx, search
+from unmbox._tar import TarEntry, is_tar, tar_entries
+from unmbox._zip import ZipEntry, zip_entries
+from unmbox.errors import SourceError, UsageError
+from unmbox.sources import Source, SourceLike, as_list, uri_of
+
+_HEAD = 1 << 10
+"""First octets that tell what a source is; tar's magic stands at 257."""
+_DEEP = 3  # archives in archives: those that hold themselves have no end
+_MANIFEST = "unmbox-manifest.sqlite"
+_SINGLE = (".eml", ".emlx")
+_MAILBOXES = (".mbox", ".mbx")
+_PACKED = (".gz", ".bz2", ".xz", ".zst")
+_NO_MAIL = (".patch", ".diff", ".msf", ".emlxpart", ".sqlite")
+"""Of files met in a search: patches begin with a From_ line."""
+
+_Note = Callable[[Damage], object]
 
 
 class Opened:
     """The sources in what was given, each once, in an order that does not depend on the machine.
 
-    Iterating opens one after the other, so none is held longer than it is read. What is no source is told
-    once the iteration has passed it: `damaged` what could not be read of an archive or a folder, `missing`
-    the parts of an export that are not there, `empty` the names of archives and folders without any mail.
-    `one` says that a list is no list of sources.
+    Iterating opens one after the other, so none is held longer than it is read; each must be read before the
+    next is asked for. What is no source is told once the iteration has passed it: `damaged` what could not
+    be read of an archive or a folder, `absent` the parts of an export that are not there, `empty` the names
+    of archives and folders without any mail. `one` says that a list is no list of sources.
     """
 
     def __init__(self, given: SourceLike | Iterable[SourceLike], *, one: bool = False) -> None:
         self.damaged: list[Damage] = []
-        self.missing: list[str] = []
         self.empty: list[str] = []
-        known: dict[str, Source] = {}
+        self.absent: list[Absent] = []
+        self._parts: dict[str, Takeout] = {}
+        self._vault = Vault(self._note)
+        known: dict[str, Source | Path] = {}
         streams = 0
-        for source in map(Source, [cast("SourceLike", given)] if one else as_list(given)):
+        several = [cast("SourceLike", given)] if one else as_list(given)
+        for each in _parts_in_order(several):
+            if isinstance(each, (str, os.PathLike)) and not is_url(each) and Path(each).is_dir():
+                known.setdefault(uri_of(each), Path(each))
+                continue
+            source = Remote(each) if is_url(each) else Source(each)  # type: ignore[arg-type]
             if not source.lasting:
                 streams += 1
                 source.uri = f"stream:{streams}"
@@ -34,10 +65,27 @@ class Opened:
             known.setdefault(source.uri, source)
         if not known:
             raise UsageError("no source: name at least one mailbox")
-        self._given = list(known.values())
+        self._given = known
+
+    @property
+    def missing(self) -> list[str]:
+        """Sentences on the parts of an export that are not there."""
+        return [each.sentence for each in self.absent]
 
     def __iter__(self) -> Iterator[Source]:
-        yield from self._given
+        any_found = False
+        for given in self._given.values():
+            found = False
+            damages = len(self.damaged)
+            for source in self._sources(given, self._note, listing=False):
+                if source is not None:
+                    found = any_found = True
+                    yield source
+            if not found and len(self.damaged) == damages:
+                self.empty.append(str(given) if isinstance(given, Path) else given.name)
+        self.absent += absent(self._parts.values())
+        if self.damaged and not any_found:
+            raise SourceError(errno.EIO, f"nothing could be read: {self.damaged[0]}")
 
     def size(self) -> int | None:
         """The octets to come; None where that cannot be told without reading through."""
@@ -50,4 +98,141 @@ class Opened:
 
     def listed(self) -> Iterator[Source | None]:
         """The sources that can be told without reading through; None for what can not."""
-        yield from self._given
+        for given in self._given.values():
+            yield from self._sources(given, lambda _: None, listing=True)
+
+    def _note(self, damage: Damage) -> None:
+        if len(self.damaged) < MAX_DAMAGED:
+            self.damaged.append(damage)
+
+    def _sources(self, given: Source | Path, note: _Note, *, listing: bool) -> Iterator[Source | None]:
+        if isinstance(given, Source):
+            yield from self._taken_apart(given, note, listing=listing)
+            return
+        root = uri_of(given)
+        for source, certain in search(given, lambda uri: self._is_passed(uri, root), note):
+            path = Path(source.name)
+            if certain:
+                yield source
+                continue
+            try:
+                if _may_be_mail(path.name, partial(source.read, 0), top=True):
+                    source.group = str(path.parent)
+                    yield from self._taken_apart(source, note, listing=listing)
+            except SourceError as error:
+                note(Damage(source.name, error.offset, f"it cannot be read: {error.strerror}"))
+
+    def _is_passed(self, uri: str, root: str) -> bool:
+        """Whether a search leaves a path to others: to a source of its own, or to a destination."""
+        return uri != root and (uri in self._given or os.path.lexists(f"{uri}/{_MANIFEST}"))
+
+    def _taken_apart(self, source: Source, note: _Note, *, listing: bool) -> Iterator[Source | None]:
+        if part := Takeout.of(source.name):
+            self._parts[source.uri] = part
+        path = source.path
+        vault = self._vault.beside(path) if path and path.suffix.lower() not in _SINGLE else None
+        for each in _expand(source, note, listing=listing):
+            if each is not None and vault and each.beside is None:
+                each.beside = vault
+            yield each
+
+
+def _parts_in_order(given: list[SourceLike]) -> list[SourceLike]:
+    paths = [os.fspath(each) for each in given if isinstance(each, (str, os.PathLike))]
+    if len(paths) < len(given) or not all(isinstance(each, str) for each in paths):
+        return given
+    return list(in_order(paths))
+
+
+def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> Iterator[Source | None]:
+    """The mailboxes and messages in a source: itself, or what an archive holds or a file unpacks to."""
+    if not source.lasting:
+        if listing:
+            yield None
+            return
+        flow = Flow(source)
+        head = flow.peek(_HEAD)
+        source = Rest(source, flow)
+    elif source.name.lower().endswith(".eml"):
+        source.single = True
+        yield source
+        return
+    else:
+        head = source.read(0, _HEAD)
+    form = format_of(head)
+    if form and depth < _DEEP:
+        yield from _unpacked(Packed(source, form), source.name, note, listing=listing, depth=depth + 1)
+    elif head.startswith((b"PK\3\4", b"PK\5\6", b"PK00PK\3\4")) and depth < _DEEP:
+        if listing and not source.seekable:
+            yield None
+            return
+        for entry in zip_entries(source, note):
+            yield from _entry(entry, note, listing=listing, depth=depth + 1)
+    elif is_tar(head) and depth < _DEEP:
+        if listing and not source.seekable:
+            yield None
+            return
+        for each in tar_entries(source, note):
+            yield from _entry(each, note, listing=listing, depth=depth + 1)
+    elif source.name.lower().endswith(".emlx") and source.lasting:
+        yield Emlx(source)
+    else:
+        source.single = source.name.lower().endswith(".eml")
+        yield source
+
+
+def _unpacked(
+    packed: Packed, name: str, note: _Note, *, listing: bool, depth: int
+) -> Iterator[Source | None]:
+    """What a compressed file holds: one mailbox or message, or an archive."""
+    stem, _, suffix = name.lower().rpartition(".")
+    if listing and (suffix in {"tgz", "tbz", "txz"} or stem.endswith(".tar")):
+        yield None
+        return
+    for source in _expand(packed, note, listing=listing, depth=depth):
+        if source is packed or isinstance(source, Rest):
+            source.single = stem.endswith(".eml")
+        yield source
+
+
+def _entry(entry: ZipEntry | TarEntry, note: _Note, *, listing: bool, depth: int) -> Iterator[Source | None]:
+    """What an archive's file holds, if it is mail."""
+    if not _may_be_mail(entry.name, entry.peek, top=False):
+        return
+    entry.group = entry.outer.name
+    lower = entry.name.lower()
+    if lower.endswith(_PACKED) or Takeout.of(lower):
+        yield from _expand(entry, note, listing=listing, depth=depth)
+    elif lower.endswith(".emlx") and entry.lasting:
+        yield Emlx(entry)
+    else:
+        entry.single = lower.endswith(".eml")
+        yield entry
+
+
+def _may_be_mail(name: str, peek: Callable[[int], bytes], *, top: bool) -> bool:
+    """Whether a file that was met, not named, is worth a look: by its name, or else its first octets.
+
+    At the `top`, in a folder that was named, archives are; in an archive, those that are named after mail.
+    """
+    *folders, base = name.lower().replace("\\", "/").split("/")
+    if base.startswith(".") or "__macosx" in folders:  # ._name: what macOS cannot store elsewhere
+        return False
+    if base.endswith((*_MAILBOXES, *_SINGLE)):
+        return True
+    stem = base.removesuffix(next((suffix for suffix in _PACKED if base.endswith(suffix)), "\0"))
+    if stem != base and stem.endswith((*_MAILBOXES, ".eml")):
+        return True
+    if Takeout.of(base) or (top and (base.endswith((".zip", ".tgz", ".tar")) or stem.endswith(".tar"))):
+        return True
+    return not base.endswith(_NO_MAIL) and _is_mbox(peek(_HEAD))
+
+
+def _is_mbox(head: bytes) -> bool:
+    """Whether octets begin with a From_ line that separates."""
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    line_end = head.find(b"\n")
+    if not head.startswith(b"From ") or line_end < 0:
+        return False
+    verdict = decide(head, 0, line_end, blank_before=True, alone=True, at_eof=True)
+    return bool(verdict and verdict[0])

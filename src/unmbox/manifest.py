@@ -273,6 +273,12 @@ class Manifest:
         with our_errors(self.path):
             return self.connection.execute("SELECT 1 FROM source LIMIT 1").fetchone() is None
 
+    def has_part(self, name: str) -> bool:
+        """Whether an archive of this name is among the sources."""
+        with our_errors(self.path):
+            query = "SELECT 1 FROM source WHERE instr(uri, ?) LIMIT 1"
+            return self.connection.execute(query, (f"/{name}!/",)).fetchone() is not None
+
     def known(
         self, uri: str, *, size: int | None, mtime: int | None, digest: str | None
     ) -> SourceState | None:

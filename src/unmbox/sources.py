@@ -20,6 +20,8 @@ from unmbox.labels import Beside
 
 CHUNK = 1 << 16
 """Octets a read. Larger chunks fall out of the processor's caches: 4 MiB cost 1.6 times."""
+PIECE = 1 << 19
+"""The same for what is unpacked from there, on a thread that gives way to others at every read."""
 
 _SAMPLE = 1 << 14
 
@@ -54,6 +56,7 @@ class Source:
 
     scheme = "file"
     single = False
+    _identity: Identity | None = None
     group = ""  # the folder or archive that single messages are told together as
     beside: Callable[[bytes, bytes], Beside | None] | None = None
 
@@ -80,6 +83,11 @@ class Source:
             self.scheme = "stream"
 
     @property
+    def path(self) -> Path | None:
+        """Where it is in the system's files, if it is there."""
+        return self._path
+
+    @property
     def is_path(self) -> bool:
         """Whether it is a regular file of the system, which can be opened again and read from anywhere."""
         return self._path is not None and self.size is not None
@@ -103,10 +111,12 @@ class Source:
         """What tells whether it has changed since an earlier run."""
         if not self.lasting:
             return Identity()
-        return Identity(self.size, self.mtime, sample_digest(self))
+        if self._identity is None:
+            self._identity = Identity(self.size, self.mtime, sample_digest(self))
+        return self._identity
 
-    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The octets from `start` on, once, as chunks of any size but none empty.
+    def chunks(self, start: int = 0, stop: int | None = None, *, piece: int = CHUNK) -> Iterator[bytes]:
+        """The octets from `start` on, once, as chunks of any size but none empty; of a path, `piece` each.
 
         Only a source that is `lasting` can start elsewhere than at 0; it is read up to `stop`, or to its
         size when it was opened. Raises `SourceError`, whose `offset` says how far it came, where the system
@@ -114,7 +124,7 @@ class Source:
         unchanged. Where what is read makes no sense (a damaged archive), the octets end and `damage` says.
         """
         if self._path is not None:
-            return _read_path(self._path, start, self.size if stop is None else stop)
+            return _read_path(self._path, start, self.size if stop is None else stop, piece)
         if isinstance(self._source, Readable):
             return _read_file(self._source)
         return _checked(iter(self._source))  # type: ignore[arg-type]  # a path has been ruled out above
@@ -194,7 +204,7 @@ def _checked_size(path: Path) -> int | None:
     return mode.st_size if stat.S_ISREG(mode.st_mode) else None
 
 
-def _read_path(path: Path, start: int, stop: int | None) -> Iterator[bytes]:
+def _read_path(path: Path, start: int, stop: int | None, piece: int) -> Iterator[bytes]:
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
@@ -205,7 +215,7 @@ def _read_path(path: Path, start: int, stop: int | None) -> Iterator[bytes]:
             os.lseek(descriptor, start, os.SEEK_SET)
         while stop is None or at < stop:
             try:
-                chunk = os.read(descriptor, CHUNK if stop is None else min(CHUNK, stop - at))
+                chunk = os.read(descriptor, piece if stop is None else min(piece, stop - at))
             except OSError as error:
                 what = f"{path} cannot be read on at octet {at}: {error.strerror}"
                 raise SourceError(error.errno, what, offset=at) from error

@@ -1,0 +1,216 @@
+"""What belongs to one export: the parts that Takeout cuts it into, and what Vault writes beside its mail."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from unmbox._report import Damage
+from unmbox.labels import Beside
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_PART = re.compile(
+    r"(takeout-\d{8}T\d{6}Z(?:-\d+)?-)(\d{3,4})(?: ?\(\d+\))?(\.zip|\.tgz|\.tar\.gz)", re.IGNORECASE
+)
+_UNFINISHED = (".crdownload", ".part", ".partial", ".download", ".opdownload")
+
+_VAULT_LABELS = {
+    "^INBOX": "Inbox",
+    "^SENT": "Sent",
+    "^DRAFT": "Drafts",
+    "^TRASH": "Trash",
+    "^SPAM": "Spam",
+    "^STARRED": "Starred",
+    "^OPENED": "Opened",
+    "^UNREAD": "Unread",
+    "^IMPORTANT": "Important",
+    "^CHAT": "Chat",
+}
+"""What Vault calls Gmail's own labels, in the words of an English Takeout."""
+_FROM_NAME = re.compile(rb"From (\S+?)(?:@\S*)? ").match
+_MESSAGE_ID = re.compile(rb"^Message-ID[ \t]*:\s*(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE).search
+
+
+class Absent(NamedTuple):
+    """A part that is not among the sources: its file's name, and a sentence for people."""
+
+    name: str
+    sentence: str
+
+
+class Takeout(NamedTuple):
+    """One part of an export that Takeout has cut: what all their names begin and end with, and its number."""
+
+    stem: str
+    number: int
+    suffix: str
+    folder: Path
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Takeout | None:
+        """What a path's name says; None where it is no part's."""
+        path = Path(path)
+        found = _PART.fullmatch(path.name)
+        return cls(found[1], int(found[2]), found[3], path.parent) if found else None
+
+    def name(self, number: int) -> str:
+        """The name of another part."""
+        return f"{self.stem}{number:03}{self.suffix}"
+
+
+def in_order(paths: Iterable[str]) -> list[str]:
+    """The same paths, with the parts of each export in their order, where its first one was named."""
+    groups: dict[object, list[tuple[int, str]]] = {}
+    for path in paths:
+        part = Takeout.of(path)
+        key: object = part.stem.lower() if part else len(groups)
+        groups.setdefault(key, []).append((part.number if part else 0, path))
+    return [path for group in groups.values() for _, path in sorted(group)]
+
+
+def absent(parts: Iterable[Takeout]) -> Iterator[Absent]:
+    """The parts that the others, or what stands beside them, say there are."""
+    groups: dict[str, list[Takeout]] = {}
+    for part in parts:
+        groups.setdefault(part.stem.lower(), []).append(part)
+    for group in groups.values():
+        numbers = {part.number for part in group}
+        folders = {part.folder for part in group}
+        first = group[0]
+        number = 0
+        while (number := number + 1) <= max(numbers) or _beside(first.name(number), folders):
+            if number not in numbers:
+                found = _beside(first.name(number), folders)
+                given = ", ".join(first.name(each) for each in sorted(numbers)[:3])
+                more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
+                why = f"{found}; " if found else ""
+                yield Absent(first.name(number), f"{first.name(number)}: {why}given were {given}{more}")
+
+
+def _beside(name: str, folders: Iterable[Path]) -> str:
+    """What there is of a part beside the others; "" for nothing."""
+    for folder in folders:
+        if (folder / name).exists():
+            return f"it stands beside the others, in {folder}"
+        for suffix in _UNFINISHED:
+            if (folder / (name + suffix)).exists():
+                return f"its download has not come to its end ({name + suffix})"
+    return ""
+
+
+class VaultMetadata:
+    """Labels and states by Vault's ``*-metadata.xml``, which stands beside its mailboxes and archives.
+
+    Each ``Document`` there names its file, which is also the sender in the message's From_ line, and has a
+    tag of labels. Read once, into a temporary file.
+    """
+
+    def __init__(self, paths: list[Path], note: Callable[[Damage], object]) -> None:
+        self._paths = paths
+        self._note = note
+        self._known: sqlite3.Connection | None = None
+
+    def __call__(self, block: bytes, from_line: bytes) -> Beside | None:
+        """What is known of the message with this header block and From_ line."""
+        if self._known is None:
+            self._known = self._read()
+        keys = [found[1] for found in (_FROM_NAME(from_line + b" "), _MESSAGE_ID(block)) if found]
+        for key in keys:
+            query = "SELECT labels FROM known WHERE key = ?"
+            row = self._known.execute(query, (key.decode("utf-8", "replace"),)).fetchone()
+            if row is not None:
+                return _beside_of(row[0])
+        return None
+
+    def _read(self) -> sqlite3.Connection:
+        import sqlite3
+
+        known = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        for statement in (
+            "PRAGMA journal_mode = OFF",
+            "BEGIN",
+            "CREATE TABLE known(key TEXT PRIMARY KEY, labels TEXT) WITHOUT ROWID",
+        ):
+            known.execute(statement)
+        for path in self._paths:
+            rows = ((key, labels) for keys, labels in _documents(path, self._note) for key in keys)
+            known.executemany("INSERT OR IGNORE INTO known VALUES(?, ?)", rows)
+        return known
+
+
+class Vault:
+    """The metadata for each mailbox and archive of a folder; only the last folder's is kept."""
+
+    def __init__(self, note: Callable[[Damage], object]) -> None:
+        self._note = note
+        self._folder: Path | None = None
+        self._files: list[Path] = []
+        self._known: dict[tuple[Path, ...], VaultMetadata] = {}
+
+    def beside(self, path: Path) -> VaultMetadata | None:
+        """What stands beside a file and begins with its export's name; None where nothing does."""
+        ending = "-metadata.xml"
+        if path.parent != self._folder:
+            self._folder, self._files, self._known = path.parent, [], {}
+            with suppress(OSError), os.scandir(path.parent) as entries:
+                names = sorted(each.name for each in entries if each.name.endswith(ending))
+                self._files = [path.parent / name for name in names]
+        mine = tuple(each for each in self._files if path.name.startswith(each.name.removesuffix(ending)))
+        if mine and mine not in self._known:
+            self._known[mine] = VaultMetadata(list(mine), self._note)
+        return self._known.get(mine)
+
+
+def _beside_of(labels: str) -> Beside:
+    names = [name.strip() for name in labels.split(",")]
+    state = {"deleted": True} if "^DELETED" in names else {}
+    known = (_VAULT_LABELS.get(name.upper(), name) for name in names if name)
+    return Beside(tuple(name for name in dict.fromkeys(known) if not name.startswith("^")), state)
+
+
+def _documents(path: Path, note: Callable[[Damage], object]) -> Iterator[tuple[list[str], str]]:
+    """The documents of a metadata file: the names of each, and its labels. What is no XML is told."""
+    from xml.parsers import expat
+
+    found: list[tuple[list[str], str]] = []
+    keys: list[str] = []
+    labels: list[str] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if name == "Document":
+            keys[:], labels[:] = [attributes.get("DocID", "")], []
+        elif name == "ExternalFile":
+            keys.append(os.path.basename(attributes.get("FileName", "")))  # noqa: PTH119  # no path of ours
+        elif name == "Tag":
+            tag, value = attributes.get("TagName", "").lstrip("#").lower(), attributes.get("TagValue", "")
+            if tag == "labels":
+                labels.append(value)
+            elif tag.replace("-", "") in {"messageid", "rfc822messageid"}:
+                keys.append(f"<{value.strip('<> ')}>")
+
+    def end(name: str) -> None:
+        if name == "Document":
+            found.append(([key for key in keys if key], ",".join(labels)))
+
+    def refuse(*_: object) -> None:
+        raise ValueError("it declares entities")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.EntityDeclHandler = refuse  # ours has none, and those that grow are an old trick
+    try:
+        with path.open("rb") as file:
+            while data := file.read(1 << 16):
+                parser.Parse(data, False)
+                yield from found
+                found.clear()
+            parser.Parse(b"", True)
+    except (OSError, ValueError, expat.ExpatError) as error:
+        note(Damage(str(path), None, f"labels may be missing, it cannot be read on: {error}"))
+    yield from found

@@ -1,0 +1,115 @@
+"""Sources by URL, through fsspec: ``s3://``, ``gs://``, ``https://`` and what else it knows."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from unmbox.errors import SourceError, UsageError
+from unmbox.sources import CHUNK, PIECE, Identity, Source, sample_digest
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:://|::)").match
+_SECRET = re.compile(r"(//[^/@:]*):[^/@]*@")
+
+
+def is_url(source: object) -> bool:
+    """Whether it is text that names a file elsewhere; a drive's letter is no scheme."""
+    return isinstance(source, str) and _URL(source) is not None
+
+
+class Remote(Source):
+    """A file elsewhere. It is read from anywhere where its server can do that, else once from its start."""
+
+    scheme = "url"
+
+    def __init__(self, url: str) -> None:
+        self.name = self.uri = _SECRET.sub(r"\1@", url)
+        self.damage = None
+        self._path = None
+        self._url = url
+        files, self._file = _files(url)
+        self._files: Any = files
+        with _Ours(self.name, None):
+            facts = self._files.info(self._file)
+            if facts.get("type") == "directory":
+                raise SourceError(errno.EISDIR, f"{self.name} is a folder: name the file in it")
+            self.size = facts.get("size")
+            partial = facts.get("partial", True) if "http" in str(self._files.protocol) else True
+        self._ranges = self.size is not None and bool(partial)
+        if not self._ranges:
+            self.scheme = "stream"
+
+    @property
+    def lasting(self) -> bool:
+        """Whether its server gives any part of it."""
+        return self._ranges
+
+    @property
+    def seekable(self) -> bool:
+        """Whether `chunks` begins anywhere without reading what stands before."""
+        return self._ranges
+
+    def identity(self) -> Identity:
+        """Its size, and samples of it: servers' dates and tags mean different things."""
+        if not self.lasting:
+            return Identity()
+        if self._identity is None:
+            self._identity = Identity(self.size, None, sample_digest(self))
+        return self._identity
+
+    def chunks(self, start: int = 0, stop: int | None = None, *, piece: int = CHUNK) -> Iterator[bytes]:
+        """The octets from `start` on; what a server refuses is a `SourceError` that says how far it came."""
+        stop = self.size if stop is None else stop
+        at = start
+        with _Ours(self.name, start):
+            file = self._files.open(self._file, "rb", block_size=PIECE * 2 if self._ranges else 0)
+        with file:
+            while stop is None or at < stop:
+                with _Ours(self.name, at):
+                    if at == start and start:
+                        file.seek(start)
+                    chunk = file.read(piece if stop is None else min(piece, stop - at))
+                if not chunk:
+                    if stop is None:
+                        return
+                    raise SourceError(errno.EIO, f"{self.name} ends at octet {at} and had {stop}", offset=at)
+                at += len(chunk)
+                yield chunk
+
+
+class _Ours:
+    """Makes `SourceError` of whatever a file system raises: each has errors of its own."""
+
+    def __init__(self, name: str, offset: int | None) -> None:
+        self._name = name
+        self._offset = offset or None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, SourceError):
+            where = f" on at octet {self._offset}" if self._offset else ""
+            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            code = getattr(error, "errno", None) or errno.EIO
+            sentence = f"{self._name} cannot be read{where}: {what}"
+            raise SourceError(code, sentence, offset=self._offset) from error
+
+
+def _files(url: str) -> tuple[AbstractFileSystem, str]:
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise UsageError("a URL needs one more package: pip install 'unmbox[remote]'") from None
+    try:
+        found: tuple[AbstractFileSystem, str] = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        # fsspec says which package a protocol needs.
+        shown = _SECRET.sub(r"\1@", url)
+        raise UsageError(f"{shown} cannot be opened: {error}") from error
+    return found

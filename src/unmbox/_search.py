@@ -1,0 +1,142 @@
+"""The files of a folder, in an order that no machine changes, and what a mail store's layout says of them.
+
+A Maildir is known by its `cur` and its `new` or `tmp`; Thunderbird's profiles (mailboxes without a suffix,
+and folders ``.sbd`` beside them) and Apple's ``.mbox`` packages need nothing but the search.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+from unmbox._report import Damage
+from unmbox.errors import SourceError
+from unmbox.labels import Beside
+from unmbox.sources import CHUNK, Identity, Part, Source, uri_of
+
+_FEW = 10_000
+"""Names that are sorted in memory; beyond, in a temporary file."""
+_FLAGS = {"D": "draft", "F": "flagged", "P": "forwarded", "R": "answered", "S": "read", "T": "deleted"}
+_SKIPPED = {"tmp"}
+
+
+def search(
+    folder: Path, passed: Callable[[str], bool], note: Callable[[Damage], object]
+) -> Iterator[tuple[Source, bool]]:
+    """The regular files below a folder, and whether each is a message for certain (of a Maildir).
+
+    Links are not followed, so loops are none of ours. `passed` says of a path or the name of a folder's
+    file that it is to be passed over. What cannot be read is told with `note`.
+    """
+    try:
+        names = _sorted_names(folder)
+    except OSError as error:
+        note(Damage(str(folder), None, f"the folder cannot be read: {error.strerror}"))
+        return
+    with closing(names):
+        maildir = (folder / "cur").is_dir() and any((folder / name).is_dir() for name in ("new", "tmp"))
+        for name in names:
+            path = folder / name
+            try:
+                mode = path.lstat().st_mode
+                if stat.S_ISDIR(mode):
+                    if maildir and name in {"cur", "new"}:
+                        yield from _messages(path, note)
+                    elif not (maildir and name in _SKIPPED) and not passed(uri_of(path)):
+                        yield from search(path, passed, note)
+                elif stat.S_ISREG(mode) and not maildir and not passed(uri_of(path)):
+                    yield Source(path), False
+            except (OSError, SourceError) as error:
+                note(Damage(str(path), None, f"it cannot be read: {error.strerror}"))
+
+
+def _messages(folder: Path, note: Callable[[Damage], object]) -> Iterator[tuple[Source, bool]]:
+    """The messages in a Maildir's `cur` or `new`."""
+    try:
+        names = _sorted_names(folder)
+    except OSError as error:
+        note(Damage(str(folder), None, f"the folder cannot be read: {error.strerror}"))
+        return
+    with closing(names):
+        for name in names:
+            path = folder / name
+            try:
+                if name.startswith(".") or not stat.S_ISREG(path.lstat().st_mode):
+                    continue
+                source = Source(path)
+            except (OSError, SourceError) as error:
+                note(Damage(str(path), None, f"it cannot be read: {error.strerror}"))
+                continue
+            source.single, source.group = True, str(folder.parent)
+            source.beside = _Flags(name)
+            yield source, True
+
+
+class _Flags:
+    """What a name in a Maildir says: ``:2,`` and letters (``;`` or ``!`` where no colon can be)."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, block: bytes, from_line: bytes) -> Beside:
+        _, _, flags = self._name.rpartition("2,")
+        info = self._name[: len(self._name) - len(flags)].endswith((":2,", ";2,", "!2,"))
+        state = {key: True for letter, key in _FLAGS.items() if info and letter in flags}
+        return Beside(state={"read": False, **state})
+
+
+class Emlx(Part):
+    """Apple Mail's file of one message: a line with the number of octets, these, and a property list."""
+
+    def __init__(self, outer: Source) -> None:
+        super().__init__(outer, "", "emlx")
+        self.single, self.group = True, outer.group
+        line = outer.read(0, 32).partition(b"\n")[0]
+        number = line.strip()
+        known = number.isdigit() and len(number) < 20
+        self._start = len(line) + 1 if known else 0
+        self._end = self._start + int(number) if known else outer.size or 0
+        self.size = self._end - self._start
+
+    def identity(self) -> Identity:
+        """That of the file."""
+        return Identity(digest=self.outer.identity().digest)
+
+    def chunks(self, start: int = 0, stop: int | None = None, *, piece: int = CHUNK) -> Iterator[bytes]:
+        """The message's octets."""
+        size = self.size or 0
+        end = size if stop is None else min(stop, size)
+        there = (self.outer.size or 0) - self._start
+        if start < min(end, there):
+            yield from self.outer.chunks(self._start + start, self._start + min(end, there))
+        if end > there:
+            self.damaged(max(0, there), f"the file ends in the middle of its message ({size} octets)")
+
+
+def _sorted_names(folder: Path) -> Generator[str, None, None]:
+    """The names in a folder, sorted by their octets; OSError is raised at once."""
+    names = (entry.name for entry in os.scandir(folder))
+    first = list(islice(names, _FEW))
+    return _in_order(first, names)
+
+
+def _in_order(first: list[str], more: Iterator[str]) -> Generator[str, None, None]:
+    if len(first) < _FEW:
+        yield from sorted(first, key=os.fsencode)
+        return
+    import sqlite3
+
+    with closing(sqlite3.connect("", isolation_level=None)) as names:  # a file that goes with its connection
+        names.execute("PRAGMA journal_mode = OFF")
+        names.execute("BEGIN")
+        names.execute("CREATE TABLE name(name BLOB PRIMARY KEY) WITHOUT ROWID")
+        for several in (first, more):
+            octets = ((os.fsencode(name),) for name in several)
+            names.executemany("INSERT OR IGNORE INTO name VALUES(?)", octets)
+        first.clear()
+        for (name,) in names.execute("SELECT name FROM name ORDER BY name"):
+            yield os.fsdecode(name)

@@ -1,0 +1,420 @@
+"""The files in a ZIP archive, one after the other, from its directory or, if that is gone, without it.
+
+By the .ZIP File Format Specification (APPNOTE.TXT 6.3.10). The directory is read as a stream, so an archive
+of a million small files costs no more memory than one of a large one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import NamedTuple
+from zlib import crc32
+
+from unmbox._flow import Flow, ahead, cut
+from unmbox._packed import FORMATS, Broken, Inflater, Unpacker, unpack
+from unmbox._report import Damage
+from unmbox.errors import UsageError
+from unmbox.sources import CHUNK, PIECE, Identity, Part, Source
+
+_LOCAL = struct.Struct("<4s5HL2L2H")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR = struct.Struct("<4sLQL")
+_LOCAL_SIGN, _CENTRAL_SIGN, _END_SIGN = b"PK\3\4", b"PK\1\2", b"PK\5\6"
+_DESCRIPTOR_SIGN = b"PK\7\x08"
+_BEHIND = (_CENTRAL_SIGN, _END_SIGN, b"PK\6\6", b"PK\6\x08")  # what follows the last file
+_NOT_HERE = 0xFFFFFFFF
+_ENCRYPTED, _STREAMED, _UTF_8 = 0x1, 0x8, 0x800
+_STORED, _DEFLATED = 0, 8
+_UNPACKERS: dict[int, Callable[[], Unpacker]] = {
+    _DEFLATED: lambda: Inflater(-15),
+    12: FORMATS["bzip2"][1],
+    93: FORMATS["zstd"][1],
+}
+_WRONG_SUM = "its check sum is wrong: some octet before is not what it was"
+_NAMES = 10_000
+_METHODS = {9: "Deflate64", 14: "LZMA", 95: "xz", 98: "PPMd", 99: "AES encryption"}
+
+
+class Record(NamedTuple):
+    """What a header says of a file. `packed` is how many octets it has in the archive; None: they tell."""
+
+    name: str
+    flags: int
+    method: int
+    crc: int
+    packed: int | None
+    size: int | None
+    at: int  # of its local header
+    is_file: bool = True
+
+
+class ZipEntry(Part):
+    """A file in an archive. With a `flow`, which stands behind its local header, it comes next in there."""
+
+    def __init__(self, outer: Source, record: Record, *, flow: Flow | None = None, number: int = 1) -> None:
+        name = record.name if number == 1 else f"{record.name}#{number}"
+        super().__init__(outer, name, "zip", record.size)
+        self._record = record
+        self._flow = flow
+        self._coming = self._octets(flow) if flow else None
+        self._begun = False
+
+    @property
+    def seekable(self) -> bool:
+        """Whether `chunks` begins anywhere without reading what stands before."""
+        return self._plain and self.outer.seekable and self._flow is None
+
+    @property
+    def _plain(self) -> bool:
+        return self._record.method == _STORED and not self._record.flags & _ENCRYPTED
+
+    def identity(self) -> Identity:
+        """What its header says of it; of its archive too, where the header does not know."""
+        if not self.lasting:
+            return Identity()
+        whole = self.outer.identity().digest if self._record.packed is None or self._flow else ""
+        return Identity(digest=sha256(f"zip {whole} {self._record!r}".encode("utf-8", "replace")).hexdigest())
+
+    def chunks(self, start: int = 0, stop: int | None = None, *, piece: int = CHUNK) -> Iterator[bytes]:
+        """Its octets, unpacked, from `start` on; a check sum that is wrong is told at their end."""
+        if self._coming and not self._begun:
+            self._begun = True
+            yield from cut(_held(self._coming), start, stop)
+            return
+        if not self.lasting:
+            return
+        if self.seekable:
+            yield from self._stored(start, stop)
+            return
+        blocks = self._octets(Flow(self.outer, self._record.at, piece=PIECE), header=True)
+        yield from cut(ahead(blocks), start, stop)
+
+    def peek(self, size: int) -> bytes:
+        """Its first octets, before it is read."""
+        if self._flow is None:
+            return self.read(0, size)
+        if self._plain:
+            limit = size if self._record.packed is None else min(size, self._record.packed)
+            return self._flow.peek(limit)
+        new = _UNPACKERS.get(self._record.method)
+        if new is None or self._record.flags & _ENCRYPTED:
+            return b""
+        try:
+            return next(unpack(new(), iter([self._flow.peek(size)])), b"")[:size]
+        except (Broken, UsageError):
+            return b""
+
+    def finish(self) -> None:
+        """Pass over what nobody has read of it, so that the flow stands behind it."""
+        flow = self._flow
+        if flow is None or self._coming is None:
+            return
+        if not self._begun and self._record.packed is not None:
+            flow.skip(self._record.packed)
+            self._pass_descriptor(flow, 0, None)
+            return
+        for _ in self._coming:
+            pass
+
+    def _stored(self, start: int, stop: int | None) -> Iterator[bytes]:
+        """Read what is not compressed from where it is wanted."""
+        flow = Flow(self.outer, self._record.at)
+        if not _behind_header(flow):
+            self.damaged(0, f"no header of a file at octet {self._record.at} of the archive")
+            return
+        flow.skip(start)
+        size = self._record.packed or 0
+        end = size if stop is None else min(stop, size)
+        at, crc = start, 0
+        for chunk in flow.pieces(end - start):
+            at += len(chunk)
+            crc = crc32(chunk, crc) if start == 0 else self._record.crc
+            yield chunk
+        if stop is None:
+            self._check(at, crc)
+
+    def _octets(self, flow: Flow, *, header: bool = False) -> Iterator[bytes]:
+        """Unpack what comes: blocks of the entry's octets."""
+        record = self._record
+        if header and not _behind_header(flow):
+            self.damaged(0, f"no header of a file at octet {record.at} of the archive")
+            return
+        end = None if record.packed is None else flow.offset + record.packed
+        new = _UNPACKERS.get(record.method)
+        at, crc = 0, 0
+        if record.flags & _ENCRYPTED:
+            self.damaged(0, "it is encrypted: unpack the archive with its password and give what comes out")
+        elif record.method != _STORED and new is None:
+            known = _METHODS.get(record.method, f"method {record.method}")
+            self.damaged(0, f"it is compressed with {known}: unpack the archive and give what comes out")
+        else:
+            try:
+                for block in self._unpacked(flow, new):
+                    at += len(block)
+                    crc = crc32(block, crc)
+                    yield block
+            except Broken as error:
+                damage = self.outer.damage
+                self.damaged(at, damage.reason if damage else f"its packed octets: {error}")
+            else:
+                if record.packed is not None:
+                    self._check(at, crc)
+        if header:
+            return
+        if end is not None:
+            flow.skip(max(0, end - flow.offset))
+        elif self.damage:
+            _find_header(flow)
+            return
+        self._pass_descriptor(flow, at, crc)
+
+    def _unpacked(self, flow: Flow, new: Callable[[], Unpacker] | None) -> Iterator[bytes]:
+        record = self._record
+        if new is None:
+            yield from flow.pieces(record.packed) if record.packed is not None else _until_descriptor(flow)
+            return
+        unpacker = new()
+        yield from unpack(unpacker, flow.pieces(record.packed))
+        if record.packed is None:
+            flow.put_back(unpacker.unused_data)
+
+    def _check(self, size: int, crc: int) -> None:
+        """Compare what has come with what the archive says of it."""
+        record = self._record
+        if record.size is not None and size < record.size:
+            self.damaged(size, f"the archive ends, or it is shorter than it should be ({record.size} octets)")
+        elif record.size is not None and size > record.size:
+            self.damaged(size, f"it is longer than it should be ({record.size} octets)")
+        elif crc != record.crc:
+            self.damaged(size, _WRONG_SUM)
+
+    def _pass_descriptor(self, flow: Flow, at: int, crc: int | None) -> None:
+        """Pass over the sizes and the check sum that a streaming writer puts behind a file, and compare."""
+        if not self._record.flags & _STREAMED:
+            return
+        behind = (_LOCAL_SIGN, *_BEHIND)
+        data = flow.peek(28)
+        for size in (16, 24, 12, 20):
+            if data[size:].startswith(behind) and (size in {12, 20} or data.startswith(_DESCRIPTOR_SIGN)):
+                flow.skip(size)
+                known = int.from_bytes(data[:4] if size in {12, 20} else data[4:8], "little")
+                if crc is not None and crc != known and self._record.packed is None:
+                    self.damaged(at, _WRONG_SUM)
+                return
+
+
+def zip_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[ZipEntry]:
+    """The files of an archive, by its directory if that can be reached and read, else as they come.
+
+    Without a directory each must be read before the next is asked for, or its source be `lasting`. What is
+    not as it should be is told with `note`, with its octet in the archive. Links are not followed.
+    """
+    if not source.seekable:
+        yield from _as_they_come(Flow(source), note)
+        return
+    found = _directory(source)
+    if isinstance(found, str):
+        note(Damage(source.name, source.size, found))
+        yield from _as_they_come(Flow(source), lambda _: None)
+        return
+    start, end, shift = found
+    flow = Flow(source, start)
+    names: dict[str, int] = {}
+    last, total, size = 0, 0, source.size or 0
+    while flow.offset < end:
+        at = flow.offset
+        record = _central(flow, shift)
+        if record is None:
+            note(Damage(source.name, at, "the archive's directory is damaged here; it is read without it"))
+            yield from _as_they_come(Flow(source, last), note)
+            return
+        last = record.at + 30
+        total += record.packed or 0
+        if not record.is_file:
+            continue
+        if total > size or record.at >= size:
+            reason = "it lies on top of other files, or outside of the archive: a ZIP bomb?"
+            note(Damage(f"{source.name}!/{record.name}", 0, reason))
+            continue
+        yield ZipEntry(source, record, number=_again(names, record.name))
+
+
+def _again(names: dict[str, int], name: str) -> int:
+    """How often a name has come. Only the last ones are kept: those that come twice come together."""
+    names[name] = number = names.get(name, 0) + 1
+    if len(names) > _NAMES:
+        del names[next(iter(names))]
+    return number
+
+
+def _directory(source: Source) -> tuple[int, int, int] | str:
+    """Where the directory begins and ends, and how far all else is shifted; or why that is not known."""
+    size = source.size or 0
+    base = max(0, size - (1 << 16) - _END.size)
+    tail = source.read(base, size)
+    at = tail.rfind(_END_SIGN, 0, len(tail) - _END.size + len(_END_SIGN))
+    if at < 0:
+        return "the archive has no directory at its end, it is cut short; what is there is read without it"
+    _, disk, _, _, _, length, start, _ = _END.unpack_from(tail, at)
+    if disk not in {0, 0xFFFF}:
+        return "it is one volume of an archive that was split: join them first (zip -s 0)"
+    end = base + at
+    locator = tail[at - _LOCATOR.size : at] if at >= _LOCATOR.size else b""
+    if locator[:4] == b"PK\6\x07":
+        where = _LOCATOR.unpack(locator)[2]
+        for place in (where, end - _LOCATOR.size - _END_64.size):
+            record = source.read(place, place + _END_64.size) if 0 <= place < size else b""
+            if len(record) == _END_64.size and record[:4] == b"PK\6\6":
+                length, start = _END_64.unpack(record)[8:]
+                end = place
+                break
+    shift = end - length - start
+    if shift < 0 or start + shift < 0:
+        return "the archive's directory is not where it should be; the archive is read without it"
+    return start + shift, end, shift
+
+
+def _central(flow: Flow, shift: int) -> Record | None:
+    head = flow.take(_CENTRAL.size)
+    if len(head) < _CENTRAL.size or head[:4] != _CENTRAL_SIGN:
+        return None
+    values = _CENTRAL.unpack(head)
+    made_by, flags, method = values[1], values[3], values[4]
+    crc, packed, size, name_size, extra_size, comment_size = values[7:13]
+    mode, at = values[15] >> 16, values[16]
+    variable = flow.take(name_size + extra_size + comment_size)
+    raw, extra = variable[:name_size], variable[name_size : name_size + extra_size]
+    size, packed, at = _large(extra, [size, packed, at])
+    kind = mode & 0o170000 if made_by >> 8 == 3 else 0  # Unix: regular files, or nothing is said
+    is_file = kind in {0, 0o100000} and not raw.endswith((b"/", b"\\"))
+    return Record(_name(raw, flags, extra), flags, method, crc, packed, size, at + shift, is_file)
+
+
+def _local(flow: Flow) -> Record | None:
+    at = flow.offset
+    head = flow.take(_LOCAL.size)
+    if len(head) < _LOCAL.size or head[:4] != _LOCAL_SIGN:
+        return None
+    _, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack(head)
+    variable = flow.take(name_size + extra_size)
+    if len(variable) < name_size + extra_size:
+        return None
+    raw, extra = variable[:name_size], variable[name_size:]
+    size, packed = _large(extra, [size, packed])
+    unknown = bool(flags & _STREAMED) and not packed
+    is_file = not raw.endswith((b"/", b"\\"))
+    name = _name(raw, flags, extra)
+    if unknown:
+        return Record(name, flags, method, crc, None, None, at, is_file)
+    return Record(name, flags, method, crc, packed, size, at, is_file)
+
+
+def _large(extra: bytes, values: list[int]) -> list[int]:
+    """Those of the values that are too large for 32 bits, from the ZIP64 field (APPNOTE 4.5.3)."""
+    field = _field(extra, 1)
+    for index, value in enumerate(values):
+        if value == _NOT_HERE and len(field) >= 8:
+            values[index] = int.from_bytes(field[:8], "little")
+            field = field[8:]
+    return values
+
+
+def _field(extra: bytes, wanted: int) -> bytes:
+    while len(extra) >= 4:
+        number, size = struct.unpack_from("<2H", extra)
+        if number == wanted:
+            return extra[4 : 4 + size]
+        extra = extra[4 + size :]
+    return b""
+
+
+def _name(raw: bytes, flags: int, extra: bytes) -> str:
+    """The name as text: UTF-8 where it says so or can be, else the DOS code page. It is only ever shown."""
+    unicode_path = _field(extra, 0x7075)  # Info-ZIP: version, check sum of the name, the name in UTF-8
+    if len(unicode_path) > 5 and int.from_bytes(unicode_path[1:5], "little") == crc32(raw):
+        raw, flags = unicode_path[5:], _UTF_8
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "backslashreplace") if flags & _UTF_8 else raw.decode("cp437")
+
+
+def _behind_header(flow: Flow) -> bool:
+    """Take a local header; whether there is one."""
+    return _local(flow) is not None
+
+
+def _as_they_come(flow: Flow, note: Callable[[Damage], object]) -> Iterator[ZipEntry]:
+    """The files by their own headers: of a stream, or of an archive without a directory."""
+    source = flow.source
+    names: dict[str, int] = {}
+    lost = False
+    while True:
+        sign = flow.peek(4)
+        if sign in _BEHIND:
+            for _ in flow.pieces():
+                pass
+            return
+        at = flow.offset
+        record = _local(flow) if sign == _LOCAL_SIGN else None
+        if record is None:
+            if len(sign) < 4 or sign == _LOCAL_SIGN:
+                why = (
+                    source.damage.reason if source.damage else "the archive ends here, without its directory"
+                )
+                note(Damage(source.name, at, why))
+                return
+            if not lost:
+                note(Damage(source.name, at, "this is no header of a file; the next one is looked for"))
+            lost = True
+            _find_header(flow)
+            continue
+        lost = False
+        entry = ZipEntry(source, record, flow=flow, number=_again(names, record.name))
+        if record.is_file:
+            yield entry
+        entry.finish()
+
+
+def _find_header(flow: Flow) -> None:
+    """Pass over octets up to where a header may begin."""
+    flow.skip(1)
+    while len(data := flow.peek(CHUNK)) >= 4:
+        found = data.find(b"PK", 0)
+        while found >= 0 and data[found : found + 4] not in {_LOCAL_SIGN, *_BEHIND}:
+            found = data.find(b"PK", found + 1)
+        if found >= 0:
+            flow.skip(found)
+            return
+        flow.skip(len(data) - 3)
+    flow.skip(4)
+
+
+def _until_descriptor(flow: Flow) -> Iterator[bytes]:
+    """Octets stored without their number: up to a descriptor that has their check sum and number."""
+    at, crc = 0, 0
+    while data := flow.peek(CHUNK):
+        found = data.find(_DESCRIPTOR_SIGN)
+        if found < 0:
+            found = len(data) if len(data) < CHUNK else len(data) - 3
+        elif found == 0:
+            head = flow.peek(24)
+            sizes = {int.from_bytes(head[8:12], "little"), int.from_bytes(head[8:16], "little")}
+            if int.from_bytes(head[4:8], "little") == crc and at in sizes:
+                return
+            found = 1
+        piece = flow.take(found)
+        at += len(piece)
+        crc = crc32(piece, crc)
+        yield piece
+    raise Broken("it ends too early")
+
+
+def _held(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, but closing it does not close them."""
+    for block in blocks:  # noqa: UP028  # "yield from" would close them
+        yield block
