@@ -107,7 +107,13 @@ def test_any_octets_through_every_door(data: bytes) -> None:
 def test_real_mail_through_every_door(corpus: Path, door: Door, tmp_path: Path) -> None:
     """Each door gives what the first one gives, which has tests of its own."""
     small = [
-        row for row in rows() if row.is_mbox and 0 < row.bytes < 50_000 and row.line_ending in {"LF", "CRLF"}
+        row
+        for row in rows()
+        if row.is_mbox
+        and 0 < row.bytes < 50_000
+        and row.line_ending in {"LF", "CRLF"}
+        # What is compressed is unpacked by doors that know sources, and not by the parser.
+        and row.file.suffix != ".gz"
     ]
     assert len(small) > 60
     for row in small:
@@ -131,9 +137,8 @@ def test_a_missing_path(tmp_path: Path) -> None:
     assert isinstance(raised.value, UnmboxError)
 
 
-def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="folder"):
-        messages(tmp_path)
+def test_a_folder_without_mail(tmp_path: Path) -> None:
+    assert list(messages(tmp_path)) == []
 
 
 @pytest.mark.parametrize("wrong", [{"variant": "mbx"}, {"newline": "cr"}, {"headers": "mangle"}])
