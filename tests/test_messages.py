@@ -138,7 +138,8 @@ def test_a_missing_path(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_mail(tmp_path: Path) -> None:
-    assert list(messages(tmp_path)) == []
+    with pytest.raises(SourceError, match="holds no mail"):
+        list(messages(tmp_path))
 
 
 @pytest.mark.parametrize("wrong", [{"variant": "mbx"}, {"newline": "cr"}, {"headers": "mangle"}])

@@ -73,7 +73,7 @@ class Opened:
         return [each.sentence for each in self.absent]
 
     def __iter__(self) -> Iterator[Source]:
-        any_found = False
+        any_found, name = False, ""
         for given in self._given.values():
             found = False
             damages = len(self.damaged)
@@ -81,11 +81,14 @@ class Opened:
                 if source is not None:
                     found = any_found = True
                     yield source
-            if not found and len(self.damaged) == damages:
-                self.empty.append(str(given) if isinstance(given, Path) else given.name)
+            name = str(given) if isinstance(given, Path) else given.name
+            # Of an export in parts, some hold no mail: photographs, say.
+            if not (found or len(self.damaged) > damages or Takeout.of(name)):
+                self.empty.append(name)
         self.absent += absent(self._parts.values())
-        if self.damaged and not any_found:
-            raise SourceError(errno.EIO, f"nothing could be read: {self.damaged[0]}")
+        if not any_found:
+            why = f"nothing could be read: {self.damaged[0]}" if self.damaged else f"{name} holds no mail"
+            raise SourceError(errno.EIO, why)
 
     def size(self) -> int | None:
         """The octets to come; None where that cannot be told without reading through."""
