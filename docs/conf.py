@@ -18,6 +18,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "si
 exclude_patterns = ["_build"]
 needs_sphinx = "8.1"
 nitpicky = True
+smartquotes = False  # octets are quoted, too
 suppress_warnings = ["myst.header"]  # a page that a person reads may go from ## to ####
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
@@ -30,6 +31,7 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_class_signature = "separated"
 autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 # Names of other houses in signatures. Nothing is fetched: the site is built without a network.
 intersphinx_mapping: dict[str, Any] = {}
@@ -39,6 +41,7 @@ html_theme = "furo"
 html_title = "unmbox"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_logo = "pictures/mark.svg"
 html_favicon = "pictures/mark.svg"
 html_show_sphinx = False
 html_show_sourcelink = False

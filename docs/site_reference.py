@@ -82,35 +82,29 @@ def section(found: click.Command, context: click.Context) -> Iterator[str]:
             yield from ("```text", *paragraph.splitlines()[1:], "```", "")
         else:
             yield from (escaped(paragraph), "")
-    yield from ("| option | default | |", "|---|---|---|")
     for option in found.get_params(context):
         if isinstance(option, click.Option) and not option.hidden:
-            yield row(option, context)
-    yield ""
+            yield from described(option, context)
 
 
-def row(option: click.Option, context: click.Context) -> str:
-    """One option as a row of the table."""
-    record = option.get_help_record(context)
-    names, about = record or (", ".join(option.opts), "")
-    shown = re.sub(r"\s*\[(default: [^\]]*|required)\]$", "", about)
+def described(option: click.Option, context: click.Context) -> Iterator[str]:
+    """The lines of one option, as a term and its definition."""
+    names, about = option.get_help_record(context) or (", ".join(option.opts), "")
+    words = re.sub(r"\s*\[(?:default: [^\]]*|required)\]$", "", about)
     default = re.search(r"\[default: ([^\]]*)\]$", about)
-    return f"| {code(names)} | {code(default[1]) if default else ''} | {escaped(shown)} |"
-
-
-def code(text: str) -> str:
-    """Text as inline code in a table."""
-    return f"`{text.replace('|', chr(92) + '|')}`"
+    yield from (f"`{names}`", f": {escaped(words)}{f' Default: `{default[1]}`.' if default else ''}", "")
 
 
 def escaped(text: str) -> str:
     """Text in which no character means anything to Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>#|$])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]<>#$])", r"\\\1", text)
 
 
 def plain_words(*given: Any) -> None:
     """The field's From_ is a word and no link, and a literal of reStructuredText may not end in a space."""
     lines: list[str] = given[-1]
+    if lines and lines[0].startswith("Alias for field number"):  # a named tuple's; its class says what it is
+        lines.clear()
     lines[:] = [
         re.sub(r"\bFrom_(?=\W|$)", r"From\\_", line).replace("``From ``", '``"From "``') for line in lines
     ]
