@@ -275,7 +275,8 @@ def messages(
 
     `source` is one of those that `convert` takes: a mailbox or what holds several, which come one after the
     other (`Message.source` names each). Asking for the next message discards what was left unread of the
-    last. A source without any From_ line gives no messages. The options are those of `convert`.
+    last. A source without any From_ line gives no messages. `headers`, `newline`, `variant`,
+    `repair_signed` and `locale` are as for `convert`.
 
     Raises `SourceError` where a path cannot be read and `UsageError` for an unknown option, both before
     the first message; and `SourceError` after the last message where some of the source was damaged.

@@ -51,7 +51,8 @@ class ZipSink:
 
     A message that is larger than a volume, and whatever is committed under a name that begins with `aside`
     and "/", becomes a file of the folder ``NAME-aside`` beside the volumes. `first` is the number of the
-    first volume. Nothing is overwritten.
+    first volume. Nothing is overwritten, unless `replace` is true or, called with the path, says so. With
+    `durable` a volume is synced before it gets its name.
 
     `close` completes the last volume, unless the block that the sink was the context of has raised. Memory
     is bounded, whatever the size of messages and volumes. Raises `DestinationError` when the destination
