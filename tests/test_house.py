@@ -39,22 +39,26 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "_head",
         "_window _parser _single",
-        "_writer",
+        "_writer _checks",
         "sources _flow _packed _tar _zip _search _exports _remote _opened",
         "_volume sinks zips",
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),
     (
-        "_place _mail _assembly _copies _batches _job _convert",
+        (
+            "_links _place _zip_place _mail _assembly _selection _sorter _copies _batches _job "
+            "_orders _convert"
+        ),
         "_often _inspection _inspect",
         "_contacts _contacts_csv",
         "_messages",
-        "_verify",
+        "_verify_zip _verify",
     ),
     (
         (
-            "__init__ _terminal _command _command_convert _command_contacts _command_inspect _command_verify "
-            "_page_words _page_sums _page_charts report _command_report cli __main__"
+            "__init__ _terminal _command _command_convert _command_contacts _command_inspect "
+            "_command_profiles _command_verify _page_words _page_sums _page_charts report _command_report "
+            "cli __main__"
         ),
         "aio",
     ),

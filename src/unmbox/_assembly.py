@@ -120,6 +120,7 @@ class Assembly:
                 if octets := self._writer.send(end):
                     mail.add(octets, self._writer.block_size, self._hasher)
                 mail.repairs = self._writer.repairs
+                mail.refusals = self._writer.refusals
                 mail.tell()
             except Exception as error:
                 self._fail(mail, error)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 
 from unmbox._copies import Copies
@@ -17,10 +18,12 @@ from unmbox._hashing import Hasher
 from unmbox._mail import Mail
 from unmbox._place import Place
 from unmbox._report import Tally
+from unmbox._sorter import Sorter
 from unmbox.dedup import Verdict
 from unmbox.events import Rejected
 from unmbox.manifest import (
     DUPLICATE,
+    FILTERED,
     QUARANTINED,
     WRITTEN,
     Batch,
@@ -51,6 +54,7 @@ class Batches:
         layout: Layout,
         *,
         by_place: bool,
+        sorter: Sorter | None = None,
     ) -> None:
         self._place = place
         self.sink = place.sink
@@ -58,6 +62,7 @@ class Batches:
         self._copies = copies
         self._layout = layout
         self._by_place = by_place
+        self._sorter = sorter
         self.tally = Tally()
         self.hasher = Hasher()
         self.midway = False
@@ -72,10 +77,21 @@ class Batches:
         """Messages that wait for their commit."""
         return len(self._mails)
 
+    def make_room(self, mail: Mail) -> None:
+        """Before a source moves on beyond a message: complete the volume that it may be too long for."""
+        place = self._place
+        if not place.packs or place.fits(self._octets + mail.size, len(self._mails) + 1):
+            return
+        self.flush()
+        if not place.fits(mail.size, 1) and not place.is_too_large(mail.size):
+            place.end_volume()
+
     def add(self, mail: Mail) -> None:
         """Gather a message that is complete, with the From_ lines in it that were not taken."""
         if mail.strays:
             self.add_strays(mail.source, mail.strays, mail.uncounted)
+        if self._sorter:
+            self._sorter.sort(mail)
         self._mails.append(mail)
         self._octets += mail.size
         if mail.target or self._octets >= BATCH_OCTETS or len(self._mails) >= BATCH_MESSAGES:
@@ -96,7 +112,7 @@ class Batches:
 
     def flush(self) -> None:
         """Decide on the messages gathered, commit their rows, write their files."""
-        mails, batch, manifest = self._mails, self._batch, self._manifest
+        mails, batch, manifest, place = self._mails, self._batch, self._manifest, self._place
         if not mails and not batch.sources:
             return
         self.midway = True
@@ -108,14 +124,15 @@ class Batches:
         with self._copies.transaction():
             verdicts = self._copies.judge(mails, first)
             batch.rows = list(map(self._row, mails, range(first, first + len(mails)), verdicts))
+            tells_all = place.packs or self._sorter is not None
             for mail, row in zip(mails, batch.rows, strict=True):
-                if mail.repairs or mail.failure:
-                    _tell(batch, mail, row)
+                if tells_all or mail.repairs or mail.failure:
+                    self._tell(batch, mail, row)
             if manifest:
-                manifest.commit(batch)
+                manifest.commit(batch, confirm=not place.packs)
             for mail, row in zip(mails, batch.rows, strict=True):
                 self._write(mail, row.path)
-            self._place.settle()
+            place.settle()
             self._confirm(batch.rows)
         self._next_id = first + len(mails)
         self._mails, self._batch, self._octets = [], Batch(), 0
@@ -125,23 +142,28 @@ class Batches:
     def amend(self, mail: Mail, failed: Quarantined) -> None:
         """Put in the place of a row in quarantine what has become of its message this time."""
         self.flush()
+        self._place.end_volume()
         self.midway = True
+        if self._sorter:
+            self._sorter.sort(mail)
         with self._copies.transaction():
             [verdict] = self._copies.judge([mail], failed.id)
             row = self._row(mail, failed.id, verdict)
+            batch = Batch(sources=[mail.source], amended=[row])
+            self._tell(batch, mail, row)
             self._write(mail, row.path)
             self._place.settle()
+            self._place.end_volume()
             if failed.path:
                 self._place.remove(mail.as_stored(failed.path))
             if self._manifest:
-                batch = Batch(sources=[mail.source], amended=[row])
-                _tell(batch, mail, row)
                 self._manifest.commit(batch)
             self._confirm([row])
         self.midway = False
 
     def settle(self) -> None:
         """Confirm the last batch: all is done."""
+        self._place.end_volume()
         if self._manifest:
             self._copies.save()
             self._manifest.commit(Batch())
@@ -152,7 +174,8 @@ class Batches:
         mails = self._mails
         with suppress(Exception):
             # Midway, rows stay pending whose files may be missing: the next run takes them back.
-            if not self.midway:
+            # So they do in a volume that is not full: completed now, it would not be what it shall be.
+            if not self.midway and not self._place.packs:
                 self.flush()
                 self.settle()
         for mail in mails:
@@ -167,6 +190,8 @@ class Batches:
         mail.spool(self.sink)
         if mail.target:
             mail.target.commit(path)
+        for link in mail.links:
+            self._place.link(path, link)
 
     def _confirm(self, rows: Iterable[Row]) -> None:
         """The files have their names: make that last, where more than the next commit depends on it."""
@@ -178,11 +203,17 @@ class Batches:
         head = mail.head
         path: str | None = None
         if mail.failure:
-            outcome, path = QUARANTINED, f"quarantine/{mail.source.id}-{head.offset}.eml"
+            outcome = QUARANTINED
+            path = self._place.beside(f"quarantine/{mail.source.id}-{head.offset}.eml")
+        elif mail.unwanted:
+            outcome = FILTERED
         elif verdict.kind == "duplicate":
             outcome = DUPLICATE
         else:
-            outcome, path = WRITTEN, self._path(mail)
+            path, *mail.links = self._paths(mail)
+            outcome, path = WRITTEN, self._place.name(path, mail.size)
+            if mail.refusals:
+                self.tally.counts["refused"] += 1
         self.tally.add(outcome, mail.size, mail.repairs, collision=verdict.kind == "collision")
         head_sum, body_sum = mail.sums
         told = mail.told
@@ -204,8 +235,11 @@ class Batches:
             mail.key,
         )
 
-    def _path(self, mail: Mail) -> str:
-        """The name: from the message alone, or where copies are kept too, from its place as well."""
+    def _paths(self, mail: Mail) -> list[str]:
+        """The names, the first of which is the file's and the others are links.
+
+        They follow from the message alone, or where copies are kept too, from its place as well.
+        """
         head = mail.head
         sums = b"".join(mail.sums)
         if self._by_place:
@@ -213,16 +247,29 @@ class Batches:
         elif not mail.message_id:
             sums += mail.content
         wants_sender = "sender" in self._layout.fields
-        return self._layout.path(
+        path = partial(
+            self._layout.path,
             date=head.date,
             subject=mail.told.subject or "",
             sender=(mail.told.sender or head.envelope.sender) if wants_sender else "",
             hash=sha256(sums).hexdigest()[:12],
         )
+        if self._sorter is None:
+            return [path()]
+        paths = [path(folder=folder) for folder in self._sorter.folders(mail)]
+        return [self._place.beside(f"refused/{paths[0]}")] if self._sorter.puts_aside(mail) else paths
 
-
-def _tell(batch: Batch, mail: Mail, row: Row) -> None:
-    """Put into the batch what a row has in other tables than its own."""
-    batch.repairs += [(row.id, *repair) for repair in mail.repairs]
-    if mail.failure:
-        batch.refusals.append((row.id, QUARANTINED, mail.failure))
+    def _tell(self, batch: Batch, mail: Mail, row: Row) -> None:
+        """Put into the batch what a row has in other tables than its own."""
+        batch.repairs += [(row.id, *repair) for repair in mail.repairs]
+        if mail.failure:
+            batch.refusals.append((row.id, QUARANTINED, mail.failure))
+        if mail.unwanted:
+            batch.refusals.append((row.id, FILTERED, mail.unwanted))
+        if row.outcome != WRITTEN or row.path is None:
+            return
+        if self._sorter:
+            batch.refusals += [(row.id, self._sorter.profile, reason) for reason in mail.refusals]
+            batch.files += [(row.id, None, path) for path in mail.links]
+        if volume := self._place.volume(row.path):
+            batch.files.append((row.id, volume, row.path))

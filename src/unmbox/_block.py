@@ -46,10 +46,18 @@ class Block:
     """A header block under repair.
 
     `block` holds its octets as stored (where lone CRs are no line ends), `from_line` the From_ line. A
-    repair that would break a signature is left out and listed so, unless `repair_signed`.
+    repair that would break a signature is left out and listed so, unless `repair_signed` or its code is
+    `forced`.
     """
 
-    def __init__(self, block: bytes, from_line: bytes, *, repair_signed: bool = False) -> None:
+    def __init__(
+        self,
+        block: bytes,
+        from_line: bytes,
+        *,
+        repair_signed: bool = False,
+        forced: frozenset[str] = frozenset(),
+    ) -> None:
         self.header, self.closed, self.rest, self.stripped = split_block(block)
         self.ended = block.endswith(b"\n")
         self.from_line = from_line
@@ -63,6 +71,7 @@ class Block:
         self._unclear = [] if self.is_ascii else self._find_unclear()
         self._raw8 = Raw8Bit(self._unclear)
         self._repair_signed = repair_signed
+        self._forced = forced
 
     def _find_unclear(self) -> list[bytes]:
         values = (field.value for field in self.fields if field.key not in STRUCTURED)
@@ -93,7 +102,7 @@ class Block:
 
     def decide(self, code: str, name: bytes, impact: str = "") -> bool:
         """List a repair and say whether to apply it."""
-        applied = self._repair_signed or not impact
+        applied = self._repair_signed or not impact or code in self._forced
         self._list(code, name, applied, impact)
         return applied
 

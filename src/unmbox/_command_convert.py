@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, ClassVar
 
 import click
 
 import unmbox
 from unmbox._command import DAMAGED, DONE, opened, shared, status, variant
+from unmbox._folders import MODES
+from unmbox._sorter import REFUSED
 from unmbox._terminal import bar, say, summary
 from unmbox._writer import HEADERS, NEWLINES
 from unmbox.dedup import POLICIES
 from unmbox.naming import DEFAULT_LAYOUT
+from unmbox.zips import ZIP_METHODS, ZIP_NAMES
+
+
+class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.2
+    """Octets, as a number or with kB, MB or GB."""
+
+    name = "size"
+    _units: ClassVar = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The octets that are meant."""
+        found = re.fullmatch(r"([0-9]+)\s*([kmg]?)b?", str(value).strip().lower())
+        if not found:
+            self.fail(f"{value!r} is no size: write it as 480MB", param, ctx)
+        return int(found[1]) * self._units[found[2]]
 
 
 @click.command("convert")
@@ -20,9 +38,8 @@ from unmbox.naming import DEFAULT_LAYOUT
 @click.option(
     "--headers",
     type=click.Choice(HEADERS),
-    default="repair",
-    show_default=True,
-    help="repair: mend the fields that strict importers refuse. preserve: change nothing but line ends.",
+    help="repair (the default): mend the fields that strict importers refuse. preserve: change nothing but "
+    "line ends.",
 )
 @click.option(
     "--repair-signed",
@@ -38,9 +55,7 @@ from unmbox.naming import DEFAULT_LAYOUT
 @click.option(
     "--newline",
     type=click.Choice(NEWLINES),
-    default="crlf",
-    show_default=True,
-    help="How lines end in the EML files.",
+    help="How lines end in the EML files; crlf by default.",
 )
 @variant
 @click.option(
@@ -53,10 +68,56 @@ from unmbox.naming import DEFAULT_LAYOUT
 @click.option(
     "--layout",
     metavar="TEMPLATE",
-    default=DEFAULT_LAYOUT,
     help="Folders and name of an EML file, from {year}, {month}, {day}, {date}, {time}, {subject}, {sender} "
-    f"and {{hash}}, which the name must have. By default {DEFAULT_LAYOUT}",
+    f"and {{hash}}, which the name must have. By default {DEFAULT_LAYOUT}, less the folders where "
+    "labels make them.",
 )
+@click.option(
+    "--profile",
+    metavar="NAME",
+    help="Where the mail goes, such as zoho-mail (unmbox profiles lists them), or a JSON file of yours: "
+    "says what no option says, and lists what is refused there.",
+)
+@click.option(
+    "--labels",
+    type=click.Choice(MODES),
+    help="Folders of Gmail's labels. primary: each message in one. link: a hard link in each. none: none, "
+    "the default without a profile.",
+)
+@click.option(
+    "--system-labels",
+    metavar="FILE",
+    help="A JSON file of how Gmail calls its own labels, where unmbox does not know it.",
+)
+@click.option(
+    "--include",
+    metavar="TERM",
+    multiple=True,
+    help="Only messages with this label, or with from:, to: or address: and an address or @domain. Given "
+    "several times, any will do.",
+)
+@click.option(
+    "--exclude", metavar="TERM", multiple=True, help="No messages with this, such as spam or trash."
+)
+@click.option("--since", metavar="DATE", help="Only messages of this day and later ones: 2019-01-01.")
+@click.option("--until", metavar="DATE", help="Only messages of this day and earlier ones.")
+@click.option(
+    "--refused",
+    type=click.Choice(REFUSED),
+    help="keep (the default): only list what the profile's destination would refuse. aside: put it into a "
+    "folder of its own, too.",
+)
+@click.option(
+    "--zip-size",
+    metavar="SIZE",
+    type=Size(),
+    help="For a DEST that ends in .zip: the most that a volume may have, such as 480MB, the default.",
+)
+@click.option("--zip-entries", metavar="N", type=int, help="The most messages of a volume; 10000 by default.")
+@click.option(
+    "--zip-names", type=click.Choice(ZIP_NAMES), help="Letters of names in a ZIP; utf-8 by default."
+)
+@click.option("--zip-method", type=click.Choice(ZIP_METHODS), help="deflated (the default) or stored.")
 @click.option(
     "--resume/--no-resume",
     default=True,
@@ -68,22 +129,26 @@ from unmbox.naming import DEFAULT_LAYOUT
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
 @shared
 def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: Any) -> int:
-    """Write every message of the mailboxes SOURCE... as an EML file into the folder DEST.
+    """Write every message of the mailboxes SOURCE... as an EML file into the folder DEST, or a ZIP.
 
-    SOURCE - is standard input. DEST is made if it is not there. No file of yours is overwritten. The same
-    command again goes on where the last one stopped; new sources add what is new in them.
+    SOURCE - is standard input. DEST is made if it is not there; one that ends in .zip is a ZIP, in as many
+    volumes as it takes. No file of yours is overwritten. The same command again goes on where the last one
+    stopped; new sources add what is new in them.
 
     \b
     Examples:
       unmbox convert "All mail.mbox" eml/
       unmbox convert Inbox.mbox Sent.mbox eml/ --layout "{year}/{subject}_{hash}"
       unmbox convert --dry-run "All mail.mbox" eml/
+      unmbox convert --profile zoho-mail --exclude spam --exclude trash "All mail.mbox" zoho.zip
       unzip -p takeout-001.zip "*.mbox" | unmbox convert - eml/
     """
     if len(paths) < 2:
         given = f'"{paths[0]}"' if paths else "nothing"
         raise click.UsageError(f"say what to convert and where to: SOURCE... DEST (given: {given})")
     *sources, destination = paths
+    for name in ("include", "exclude"):
+        options[name] = options[name] or None
     with bar(quiet=quiet) as show:
         report = unmbox.convert(opened(sources), destination, progress=show, **options)
     if as_json:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from functools import partial
-from pathlib import Path
 
 from unmbox._batches import Batches
 from unmbox._copies import Copies
 from unmbox._job import Job
 from unmbox._opened import Opened
+from unmbox._orders import Orders
 from unmbox._parser import Parser
-from unmbox._place import Nowhere, Place
+from unmbox._place import Place
 from unmbox._report import Progress, Report
-from unmbox._writer import EmlWriter
+from unmbox._selection import When
 from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
-from unmbox.manifest import MANIFEST_NAME, Manifest
-from unmbox.naming import DEFAULT_LAYOUT, Layout
+from unmbox.manifest import Manifest
 from unmbox.sinks import Sink
 from unmbox.sources import SourceLike
 
@@ -28,11 +26,23 @@ def convert(
     sources: SourceLike | Iterable[SourceLike],
     destination: str | os.PathLike[str] | Sink,
     *,
-    headers: str = "repair",
-    newline: str = "crlf",
+    headers: str | None = None,
+    newline: str | None = None,
     variant: str = "auto",
     dedup: str | DedupIndex = "message-id+body",
-    layout: str = DEFAULT_LAYOUT,
+    layout: str | None = None,
+    profile: str | os.PathLike[str] | None = None,
+    labels: str | None = None,
+    system_labels: str | os.PathLike[str] | None = None,
+    include: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] | None = None,
+    since: When | None = None,
+    until: When | None = None,
+    refused: str | None = None,
+    zip_size: int | None = None,
+    zip_entries: int | None = None,
+    zip_names: str | None = None,
+    zip_method: str | None = None,
     resume: bool = True,
     repair_signed: bool = False,
     locale: str | None = None,
@@ -44,58 +54,80 @@ def convert(
     """Convert mailboxes to EML files, in constant memory, and say what became of every message.
 
     `sources` is one or several of: a path, a binary file object, an iterable of bytes. `destination` is a
-    folder (made if absent) or a sink. `headers`, `newline`, `repair_signed` and `locale` are as for
-    `EmlWriter`, `variant` as for `Parser`, `layout` as for `naming.Layout`. `dedup` is a policy of
-    `DedupIndex` or an index that several runs share.
+    folder (made if absent), a path that ends in ``.zip`` (volumes, see `ZipSink`) or a sink. `headers`,
+    `newline`, `repair_signed` and `locale` are as for `EmlWriter`, `variant` as for `Parser`, `layout` as
+    for `naming.Layout`. `dedup` is a policy of `DedupIndex` or an index that several runs share.
 
-    The manifest is ``unmbox-manifest.sqlite`` in the folder, or the path that `manifest` gives; a sink of
-    your own has none unless you give one. With it, the same call again goes on where the last commit was
-    (`resume=False` starts afresh and removes what the manifest names), and new sources are added.
-    `durable` syncs every batch to the disk. `dry_run` reads, mends and counts as ever, what an earlier run
-    has done included, but writes nothing: no folder, no file, no manifest. `progress` is called with a
-    `Progress` ten times a second.
+    `profile` names a destination (see `profiles`) and says what is None here. `labels` puts a message into
+    the folder of its ``"primary"`` label, or a ``"link"`` into each, or makes no folders (``"none"``);
+    `system_labels` is a table of one's own. `include`, `exclude`, `since` and `until` are as for `Selection`.
+    What the profile's destination would refuse is listed; `refused="aside"` puts it apart as well.
+
+    The manifest is ``unmbox-manifest.sqlite`` in the folder (beside ``NAME.zip``: ``NAME-manifest.sqlite``),
+    or where `manifest` says; a sink of your own has none unless you give one. With it, the same call goes on
+    where the last commit was (`resume=False` starts afresh and removes what the manifest names), and new
+    sources are added. `durable` syncs every batch to the disk. `dry_run` reads, mends and counts as ever,
+    what an earlier run has done included, but writes nothing. `progress` is called ten times a second.
 
     Raises `UsageError` before anything is written, `SourceError` where a source cannot be read (on) and
-    `DestinationError` where the destination refuses. What was committed before stays, and the same call
-    goes on from there.
+    `DestinationError` where the destination refuses. What was committed before stays.
     """
+    given = {name: value for name, value in locals().items() if name in _ORDERS}
     opened = Opened(sources)
-    new_writer = partial(
-        EmlWriter, headers=headers, newline=newline, repair_signed=repair_signed, locale=locale
-    )
-    new_writer()  # a bad option is an error now, before anything is written
-    Parser(variant=variant)
-    names = Layout(layout)
+    orders = Orders(destination, **given)
+    Parser(variant=variant)  # a bad option is an error now, before anything is written
     index, shared = _index(dedup, dry_run=dry_run)
-    options = {
-        "headers": headers,
-        "newline": newline,
-        "variant": variant,
-        "dedup": f"shared index, {index.policy}" if shared else index.policy,
-        "layout": layout,
-        "repair_signed": str(repair_signed).lower(),
-        "locale": locale or "",
-    }
-    if manifest is None and isinstance(destination, (str, os.PathLike)):
-        manifest = Path(destination) / MANIFEST_NAME
+    policy = f"shared index, {index.policy}" if shared else index.policy
+    options = {**orders.options, "variant": variant, "dedup": policy}
+    manifest = orders.manifest() if manifest is None else manifest
     with ExitStack() as stack:
-        place = stack.enter_context(Place(Nowhere() if dry_run else destination, durable=durable))
+        place = stack.enter_context(orders.place(durable=durable, dry_run=dry_run, manifest=manifest))
         record: Manifest | None = None
         if manifest is not None:
             opening = Manifest.open(manifest, options, durable=durable, afresh=not resume, dry=dry_run)
             record = stack.enter_context(opening)
             index = _recorded(index, record, place, shared=shared)
-        # A kill may keep messages from a shared index, and then copies of them are kept too.
-        by_place = shared or index.policy == "off"
-        batches = Batches(place, record, Copies(index, record, shared=shared), names, by_place=by_place)
-        job = Job(record, batches, new_writer, variant=variant, newline=newline, progress=progress)
-        return job.run(opened)
+        batches = _batches(orders, place, record, index, shared=shared)
+        new_writer, lf = orders.new_writer, orders.newline
+        return Job(record, batches, new_writer, variant=variant, newline=lf, progress=progress).run(opened)
+
+
+# What of its arguments `convert` leaves to `Orders`.
+_ORDERS = frozenset(
+    (
+        "headers",
+        "newline",
+        "layout",
+        "profile",
+        "labels",
+        "system_labels",
+        "include",
+        "exclude",
+        "since",
+        "until",
+        "refused",
+        "zip_size",
+        "zip_entries",
+        "zip_names",
+        "zip_method",
+        "repair_signed",
+        "locale",
+    )
+)
+
+
+def _batches(
+    orders: Orders, place: Place, record: Manifest | None, index: DedupIndex, *, shared: bool
+) -> Batches:
+    # A kill may keep messages from a shared index, and then copies of them are kept too.
+    by_place = shared or index.policy == "off"
+    copies = Copies(index, record, shared=shared)
+    return Batches(place, record, copies, orders.layout, by_place=by_place, sorter=orders.sorter)
 
 
 def _recorded(index: DedupIndex, record: Manifest, place: Place, *, shared: bool) -> DedupIndex:
     """The index to use beside a manifest, from which and from the place a killed run's leavings are gone."""
-    place.clear_leftovers()
-    record.undo_pending(place.remove)
+    place.undo(record)
     if shared or index.policy == "off":
         return index
     return DedupIndex(connection=record.connection, policy=index.policy)

@@ -45,14 +45,16 @@ class Copies:
         """What the index says of these messages, whose rows are numbered from `first`.
 
         `Verdict.of` is a row of the manifest, None for a copy of what stands in another destination. What
-        could not be converted is new: it must not pass for the original of a copy that can be.
+        could not be converted, or is not wanted, is new: it must not pass for the original of a copy.
         """
         entries = [
-            mail.entry(self._ours + number) for number, mail in enumerate(mails, first) if not mail.failure
+            mail.entry(self._ours + number)
+            for number, mail in enumerate(mails, first)
+            if not (mail.failure or mail.unwanted)
         ]
         verdicts = iter(self._index.add_many(entries))
         return [
-            NEW if mail.failure else self._ruled(next(verdicts), mails, number, first)
+            NEW if mail.failure or mail.unwanted else self._ruled(next(verdicts), mails, number, first)
             for number, mail in enumerate(mails)
         ]
 

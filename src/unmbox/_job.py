@@ -205,6 +205,7 @@ class Job:
             end = mail.head.offset + mail.length
             if self._manifest and self._source.done:  # a stream that had ended before this message
                 self._manifest.match_end(self._source, end)
+            self._batches.make_room(mail)
             self._source.offset = end
             self._batches.add(mail)
         self._batches.midway = False

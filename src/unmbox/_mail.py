@@ -93,6 +93,9 @@ class Mail:
     size = 0
     block_size = 0
     failure = ""
+    unwanted = ""  # the reason why it is left out
+    refusals: tuple[str, ...] = ()  # why the destination would not take it
+    links: Sequence[str] = ()  # its further names
     target: Target | None = None
     repairs: tuple[Repair, ...] = ()
     strays: Sequence[Rejected] = ()  # From_ lines that were not taken, up to its end

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from unmbox._links import link
 from unmbox.errors import DestinationError
-from unmbox.manifest import Written
+from unmbox.manifest import Manifest, Written
 from unmbox.sinks import Dated, DirectorySink, Sink, Target
 
 
@@ -36,6 +37,8 @@ class Place:
     run has left it whose manifest does not say so, or is gone. `writing` tells what these octets are.
     """
 
+    packs = False  # whether files are put into volumes, whose rows are pending until they are whole
+
     def __init__(self, destination: str | os.PathLike[str] | Sink, *, durable: bool) -> None:
         self.writing: Callable[[str], Written] | None = None
         self.folder: Path | None = None
@@ -54,10 +57,39 @@ class Place:
         if self.folder:
             self._own.close()
 
-    def clear_leftovers(self) -> None:
-        """Remove the unfinished files of killed runs."""
+    def undo(self, record: Manifest) -> None:
+        """Take back what a killed run has left: unfinished files, and the rows that may lack theirs."""
         if self.folder:
             self._own.clear_leftovers()
+        record.undo_pending(self.remove)
+
+    def name(self, path: str, size: int) -> str:
+        """The name that a message of `size` octets gets in the end."""
+        return path
+
+    def beside(self, path: str) -> str:
+        """The name for what is not to be found among the mail."""
+        return path
+
+    def volume(self, path: str) -> str | None:
+        """The volume that what is written now under this name goes into, if it does."""
+        return None
+
+    def fits(self, octets: int, count: int) -> bool:
+        """Whether so much more goes into the volume under way."""
+        return True
+
+    def is_too_large(self, octets: int) -> bool:
+        """Whether no volume can hold a message of that size."""
+        return False
+
+    def end_volume(self) -> None:
+        """Complete the volume under way; its rows are confirmed."""
+
+    def link(self, path: str, other: str) -> None:
+        """Give a file another name too; a sink that is no folder has each message once."""
+        if self.folder:
+            link(self._own, path, other, replace=self._is_same)
 
     def remove(self, written: Written) -> None:
         """Remove a file of ours, if it is there and still the same, and the folders that it leaves empty."""

@@ -50,7 +50,8 @@ class Report(NamedTuple):
     code, `left_out` those that a signature forbade. `rejected` counts lines that begin ``From `` and were not
     taken as separators. `not_mbox` names sources that hold octets but no From_ line at all, and archives and
     folders without mail. `damaged` says what could not be read (the first 1,000), `missing` names parts of an
-    export that are not there. `already` counts messages that an earlier run into the same destination had
+    export that are not there. `refused` are those of `written` that the destination of the profile would
+    refuse. `already` counts messages that an earlier run into the same destination had
     done; they are in no other number. `seconds` is what the call took.
 
     >>> one, two = unmbox.Report(messages=2, written=2), unmbox.Report(messages=3, written=1, duplicates=2)
@@ -76,6 +77,7 @@ class Report(NamedTuple):
     not_mbox: tuple[str, ...] = ()
     damaged: tuple[Damage, ...] = ()
     missing: tuple[str, ...] = ()
+    refused: int = 0
 
     def __add__(self, other: object) -> Report:
         """The report of both runs together."""
@@ -132,6 +134,7 @@ class Tally:
             messages=counts["messages"],
             written=counts["written"],
             duplicates=counts["duplicate"],
+            filtered=counts["filtered"],
             quarantined=counts["quarantined"],
             collisions=counts["collisions"],
             bytes_in=counts["bytes_in"],
@@ -145,4 +148,5 @@ class Tally:
             not_mbox=tuple(self.not_mbox),
             damaged=tuple(self.damaged[:MAX_DAMAGED]),
             missing=tuple(self.missing),
+            refused=counts["refused"],
         )

@@ -31,6 +31,8 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
         lines[0] += f", {report.filtered:,} filtered out"
     if report.quarantined:
         lines[0] += f", {report.quarantined:,} put into quarantine"
+    if report.refused:
+        lines.append(f"{_count(report.refused, 'message')} would be refused there: the manifest says why")
     if report.already:
         lines.append(f"{_count(report.already, 'message')} done by an earlier run")
     if report.collisions:

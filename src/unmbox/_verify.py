@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unmbox._checks import CheckingWriter
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._paths import Paths
@@ -28,6 +30,8 @@ from unmbox._record import (
 )
 from unmbox._schema import MANIFEST_NAME, damaged, our_errors, read_only, read_options
 from unmbox._single import parser_for
+from unmbox._verify_zip import Volumes, difference
+from unmbox._volume import is_zip, manifest_beside
 from unmbox._writer import EmlWriter
 from unmbox.dedup import POLICIES, normalise_message_id
 from unmbox.errors import UsageError
@@ -100,20 +104,23 @@ def verify(
     manifest: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Verification:
-    """Check a folder that `convert` has written against its manifest, in constant memory; changes nothing.
+    """Check a folder or ZIP volumes of `convert` against their manifest, in constant memory; changes nothing.
 
     Each EML is read and compared with its two digests, each row with its check sum, its neighbours and the
     row it is a copy of, the folder with the rows. With `sources`, these are read and converted once more,
-    and what comes out is compared message by message. `manifest` is for one that is not in the folder.
+    and what comes out is compared message by message. `manifest` is for one that stands elsewhere.
     `progress` is called with the rows checked and their number, some ten times a second.
 
     Raises `UsageError` where there is no manifest or a source is none of its own, `DestinationError` where
     the manifest is damaged or in use, `SourceError` where a source cannot be read.
     """
     folder = Path(destination)
-    path = folder / MANIFEST_NAME if manifest is None else Path(manifest)
+    zipped = is_zip(destination)
+    path = manifest_beside(folder) if zipped else folder / MANIFEST_NAME
+    path = path if manifest is None else Path(manifest)
     with our_errors(str(path)), closing(read_only(path)) as connection, closing(Paths()) as paths:
-        audit = _Audit(connection, path, folder, paths)
+        volumes = Volumes(connection, folder) if zipped else None
+        audit = _Audit(connection, path, folder.parent if zipped else folder, paths, volumes)
         given = None if sources is None else Opened(sources)
         for source in given.listed() if given else ():
             if source:
@@ -148,7 +155,15 @@ class _SourceTally:
 class _Audit:
     """One verification: the record by itself, then the files it names, the folder, the sources."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, folder: Path, paths: Paths) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        folder: Path,
+        paths: Paths,
+        volumes: Volumes | None,
+    ) -> None:
+        self._volumes = volumes
         self._query = connection.execute
         self._path = path
         self._root = folder
@@ -302,6 +317,8 @@ class _Audit:
     def _file(self, file: Written, number: int) -> None:
         if self._unconfirmed is not None and number >= self._unconfirmed:
             return
+        if self._volumes and not self._volumes.is_beside(file.path):
+            return
         digests = Digests(file.head_size or 0)
         try:
             digests.read(self._root / file.path)
@@ -312,18 +329,8 @@ class _Audit:
         except OSError as error:
             self._problem("changed", file.path, f"not a file that can be read: {error.strerror or error}")
         else:
-            self._compare(file, digests)
-
-    def _compare(self, file: Written, digests: Digests) -> None:
-        head, body = digests.result()
-        if digests.size < file.size:
-            self._problem("truncated", file.path, f"{digests.size} octets of {file.size}")
-        elif digests.size > file.size:
-            self._problem("changed", file.path, f"{digests.size} octets, {file.size} were written")
-        elif head != file.head_sha256:
-            self._problem("changed", file.path, "its header block is not what was written")
-        elif body != file.body_sha256:
-            self._problem("changed", file.path, "its body is not what was written")
+            if found := difference(file, digests):
+                self._problem(found[0], file.path, found[1])
 
     def folder(self) -> None:
         """What the folder holds, against what the rows name."""
@@ -335,7 +342,7 @@ class _Audit:
             file = Written(*values)
             if self._named(file.path, number):
                 self._file(file, number)
-        folders = [""]
+        folders = self._volumes.folders() if self._volumes else [""]
         while folders:
             folder = folders.pop()
             try:
@@ -346,6 +353,9 @@ class _Audit:
                 self._problem("unreadable", folder, error.strerror or str(error))
         for path in self._paths.missed():
             self._problem("missing", path, "not there")
+        if self._volumes:
+            for kind, path, detail in self._volumes.problems(self._unconfirmed):
+                self._problem(kind, path, detail)
 
     def _entry(self, entry: os.DirEntry[str], path: str, folders: list[str]) -> None:
         if entry.is_dir(follow_symlinks=False):
@@ -412,7 +422,9 @@ class _Audit:
 
 
 def _writer(options: Mapping[str, str]) -> EmlWriter:
-    return EmlWriter(
+    force = options.get("force")
+    new = partial(CheckingWriter, checks={}, force=force.split(",")) if force else EmlWriter
+    return new(
         headers=options.get("headers", "preserve"),
         newline=options.get("newline", "crlf"),
         repair_signed=options.get("repair_signed") == "true",

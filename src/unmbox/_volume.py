@@ -7,9 +7,14 @@ import re
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from unicodedata import normalize
 
+if TYPE_CHECKING:
+    import sqlite3
+
+VOLUME_KEY = "volume."
+"""What the keys in a manifest's `meta` begin with that name volumes."""
 END = 22
 """Octets of the record that ends a volume, without a comment (APPNOTE 4.3.16)."""
 _PIECE = 1 << 16
@@ -71,3 +76,28 @@ def _ascii(name: str, *, mark: bool) -> str:
     text = plain if len(plain) == len(replaced) else replaced
     text = re.sub(r'[<>:"\\|?*]|__+', "_", text)
     return f"{text}~{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}" if mark else text
+
+
+def is_zip(destination: object) -> bool:
+    """Whether a destination is meant to be ZIP volumes: a path that ends in .zip, and no folder."""
+    if not isinstance(destination, (str, os.PathLike)):
+        return False
+    path = Path(os.fsdecode(destination))
+    return path.suffix.lower() == ".zip" and not path.is_dir()
+
+
+def manifest_beside(destination: str | os.PathLike[str]) -> Path:
+    """Where the manifest of ZIP volumes stands."""
+    path = Path(os.fsdecode(destination))
+    return path.with_name(f"{path.stem}-manifest.sqlite")
+
+
+def volumes_of(connection: sqlite3.Connection) -> list[Volume]:
+    """The volumes that a manifest names, in their order."""
+    start = len(VOLUME_KEY)
+    query = "SELECT substr(key, ?), value FROM meta WHERE substr(key, 1, ?) = ?"
+    volumes = []
+    for name, value in connection.execute(query, (start + 1, start, VOLUME_KEY)):
+        size, _, digest = str(value).partition(" ")
+        volumes.append(Volume(name, int(size) if size.isdigit() else 0, digest))
+    return sorted(volumes, key=lambda volume: (len(volume.name), volume.name))

@@ -51,6 +51,11 @@ class EmlWriter:
     [b'Date: Tue, 19 Mar 2019 09:13:51 +0000', b'From: a@b', b'', b'Hello']
     """
 
+    forced: frozenset[str] = frozenset()
+    """Codes of repairs that are made although they break a signature."""
+    refusals: tuple[str, ...] = ()
+    """Why a destination would refuse the current message: see `profiles`."""
+
     def __init__(
         self,
         *,
@@ -137,7 +142,7 @@ class EmlWriter:
             self.block_size = len(octets)
             return octets
         self.block_size = 0
-        self._held = block = Block(data, from_line, repair_signed=self._repair_signed)
+        self._held = block = Block(data, from_line, repair_signed=self._repair_signed, forced=self.forced)
         self._head = data
         self._body = []
         self._size = 0

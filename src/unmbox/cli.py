@@ -28,6 +28,7 @@ _COMMANDS = {
     "inspect": "Say what mailboxes hold; write nothing.",
     "verify": "Prove that every EML is what was written, and nothing was lost.",
     "report": "Show on an HTML page what became of the mail.",
+    "profiles": "List the destinations that are known, and what they refuse.",
     "contacts": "List the people of mailboxes as a CSV.",
 }
 """What each command does; `command` in the module `_command_NAME` does it."""

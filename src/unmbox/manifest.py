@@ -189,6 +189,13 @@ class Manifest:
 
     # -- what an earlier run left ----------------------------------------------------------------------
 
+    @property
+    def undone_from(self) -> int | None:
+        """The first row that `undo_pending` would take back, None if it would none."""
+        with our_errors(self.path):
+            first: int | None = self.connection.execute("SELECT min(first) FROM pending").fetchone()[0]
+        return 0 if self._afresh else first
+
     def undo_pending(self, remove: Callable[[Written], object]) -> int:
         """Take back the rows whose files may lack their names, and return their number.
 
@@ -199,7 +206,7 @@ class Manifest:
         """
         with our_errors(self.path):
             execute = self.connection.execute
-            first = 0 if self._afresh else execute("SELECT min(first) FROM pending").fetchone()[0]
+            first = self.undone_from
             count = 0
             if first is not None:
                 for written in self._files(first):
@@ -338,11 +345,12 @@ class Manifest:
 
     # -- what this run does ----------------------------------------------------------------------------
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: Batch, *, confirm: bool = True) -> None:
         """Commit a batch as pending, with what a dedup index has written since the last commit.
 
         The files of the batch before must have their names now: that it is pending no more is committed
-        with it. Labels of duplicates are merged into the rows that they are copies of.
+        with it, unless `confirm` is false; then it stays pending with this one. Labels of duplicates are
+        merged into the rows that they are copies of.
         """
         rows, first = batch.rows, self.next_id
         counts = Counter(row.source_id for row in rows)
@@ -359,7 +367,8 @@ class Manifest:
             state.messages += counts.pop(state.id, 0)
         with our_errors(self.path):
             many = self.connection.executemany
-            self.connection.execute("DELETE FROM pending")
+            if confirm:
+                self.connection.execute("DELETE FROM pending")
             self._save_sources(batch.sources, first)
             many(_INSERT_MESSAGE, map(Row.values, rows))
             self._amend(batch.amended)
@@ -408,6 +417,12 @@ class Manifest:
             execute("UPDATE message SET labels = ? WHERE id = ?", (union, row_id))
             (*values, _) = execute("SELECT * FROM message WHERE id = ?", (row_id,)).fetchone()
             execute("UPDATE message SET checksum = ? WHERE id = ?", (checksum(tuple(values)), row_id))
+
+    def note(self, key: str, value: str) -> None:
+        """Commit a row of `meta`; what is pending stays so."""
+        with our_errors(self.path):
+            self.connection.execute("REPLACE INTO meta VALUES(?, ?)", (key, value))
+            self._commit()
 
     def settle(self) -> None:
         """Say that all files of the last commit have their names. What was not committed is forgotten."""

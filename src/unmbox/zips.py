@@ -201,6 +201,9 @@ class ZipSink:
         for target in list(self._open):
             target.discard()
         self._drop()
+        self._close_aside()
+
+    def _close_aside(self) -> None:
         if self._beside:
             self._beside.close()
             self._beside = None
@@ -225,6 +228,7 @@ class ZipSink:
             _explain(error, str(self.folder))
         if (self.folder / self.aside).is_dir():
             number += self._aside_sink().clear_leftovers()
+            self._close_aside()  # whoever removes what is in there may remove the folder, too
         return number
 
     def _drop(self) -> None:
@@ -256,7 +260,7 @@ class ZipSink:
 
         path = self.folder / self.volume
         if _is_there(path):
-            raise _taken(path)
+            raise taken(path)
         self._part = self.folder / f".{self.volume}.{time.time_ns()}.part"
         self._file = self._part.open("x+b")
         self._zip = zipfile.ZipFile(self._file, "w", allowZip64=False)
@@ -282,7 +286,7 @@ class ZipSink:
             self.end_volume()
         archive = self._zip
         if archive and name in archive.NameToInfo:
-            raise _taken(self.folder / self.volume / name)
+            raise taken(self.folder / self.volume / name)
         from zipfile import ZipInfo
 
         entry = ZipInfo(name, dos_time(target.message.date))
@@ -399,5 +403,6 @@ def _is_there(path: Path) -> bool:
     return path.is_symlink() or path.exists()
 
 
-def _taken(path: Path) -> DestinationError:
+def taken(path: Path) -> DestinationError:
+    """The refusal of a name that a file of the user's has."""
     return _refusal(FileExistsError(errno.EEXIST, ""), str(path))

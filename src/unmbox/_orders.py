@@ -1,0 +1,174 @@
+"""What `convert` is to do: what its caller says, else what the profile says, else what is usual."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from unmbox._checks import CheckingWriter
+from unmbox._folders import MODES, Folders, LabelTable
+from unmbox._place import Nowhere, Place
+from unmbox._selection import Selection, When
+from unmbox._sorter import REFUSED, Sorter
+from unmbox._volume import is_zip, manifest_beside
+from unmbox._writer import EmlWriter
+from unmbox._zip_place import ZipPlace
+from unmbox.errors import UsageError
+from unmbox.manifest import MANIFEST_NAME
+from unmbox.naming import DEFAULT_LAYOUT, Layout
+from unmbox.profiles import Profile, load
+from unmbox.sinks import Sink
+from unmbox.zips import ZIP_ENTRIES, ZIP_SIZE
+
+FLAT_LAYOUT = "{date}_{time}_{subject}_{hash}"
+"""The default where labels make the folders."""
+
+_USUAL: Mapping[str, Any] = {
+    "headers": "repair",
+    "newline": "crlf",
+    "layout": None,
+    "labels": "none",
+    "include": (),
+    "exclude": (),
+    "refused": "keep",
+    "zip_size": ZIP_SIZE,
+    "zip_entries": ZIP_ENTRIES,
+    "zip_names": "utf-8",
+    "zip_method": "deflated",
+}
+
+
+class Orders:
+    """The options of one call of `convert`, checked. Raises `UsageError` for what cannot be.
+
+    `given` has the options that a profile may set, None where the caller leaves them to it. `options` are
+    those that a manifest records, `new_writer` makes a writer, `layout` and `sorter` are for `Batches`.
+    """
+
+    def __init__(
+        self,
+        destination: str | os.PathLike[str] | Sink,
+        *,
+        profile: str | os.PathLike[str] | None = None,
+        system_labels: str | os.PathLike[str] | None = None,
+        since: When | None = None,
+        until: When | None = None,
+        repair_signed: bool = False,
+        locale: str | None = None,
+        **given: Any,
+    ) -> None:
+        self._destination = destination
+        self._zip = is_zip(destination)
+        self._profile = load(profile) if profile is not None else Profile("", "")
+        self._values = {name: self._value(name, given.get(name)) for name in _USUAL}
+        values = self._values
+        self._check(values)
+        self.newline: str = values["newline"]
+        template = values["layout"] or (DEFAULT_LAYOUT if values["labels"] == "none" else FLAT_LAYOUT)
+        self.layout = Layout(template)
+        self.new_writer = self._writers(repair_signed=repair_signed, locale=locale)
+        self.new_writer()  # a bad option is an error now, before anything is written
+        table = LabelTable.load(system_labels)
+        selection = Selection(table, values["include"], values["exclude"], since, until)
+        self.sorter = self._sorter(table, selection, is_own=system_labels is not None)
+        self.options = {
+            "headers": values["headers"],
+            "newline": self.newline,
+            "layout": template,
+            "repair_signed": str(repair_signed).lower(),
+            "locale": locale or "",
+            **self._recorded(since=since, until=until, system_labels=system_labels),
+        }
+
+    def manifest(self) -> Path | None:
+        """Where the manifest stands unless its place is named; None for a sink of the caller's."""
+        if not isinstance(self._destination, (str, os.PathLike)):
+            return None
+        if self._zip:
+            return manifest_beside(self._destination)
+        return Path(self._destination) / MANIFEST_NAME
+
+    def place(self, *, durable: bool, dry_run: bool, manifest: Path | str | os.PathLike[str] | None) -> Place:
+        """The destination, made ready to be written to."""
+        if dry_run:
+            return Place(Nowhere(), durable=durable)
+        if not self._zip or not isinstance(self._destination, (str, os.PathLike)):
+            return Place(self._destination, durable=durable)
+        zips = {name[4:]: self._values[name] for name in _USUAL if name.startswith("zip_")}
+        recorded = manifest is not None and Path(manifest).exists()
+        return ZipPlace(self._destination, durable=durable, recorded=recorded, **zips)
+
+    def _value(self, name: str, given: Any) -> Any:
+        if given is None:
+            return self._profile.options.get(name, _USUAL[name])
+        # One text would be a list of its letters.
+        return (given,) if name in {"include", "exclude"} and isinstance(given, str) else given
+
+    def _check(self, values: Mapping[str, Any]) -> None:
+        for name, choices in (("labels", MODES), ("refused", REFUSED)):
+            if values[name] not in choices:
+                raise UsageError(f"unknown {name} {values[name]!r}: choose one of {', '.join(choices)}")
+        if self._zip and values["labels"] == "link":
+            raise UsageError("a ZIP has no links: choose the labels primary or none")
+
+    def _writers(self, *, repair_signed: bool, locale: str | None) -> Callable[[], EmlWriter]:
+        options: dict[str, Any] = {
+            "headers": self._values["headers"],
+            "newline": self.newline,
+            "repair_signed": repair_signed,
+            "locale": locale,
+        }
+        checks, force = self._profile.checks, self._profile.force
+        if not checks and not force:
+            return partial(EmlWriter, **options)
+        return partial(CheckingWriter, checks=checks, force=force, **options)
+
+    def _sorter(self, table: LabelTable, selection: Selection, *, is_own: bool) -> Sorter | None:
+        labels, aside = self._values["labels"], self._values["refused"] == "aside"
+        if aside and not self._profile.checks:
+            raise UsageError("nothing says what would be refused: name a profile that has checks")
+        if labels == "none" and not selection and not is_own and not self._profile.checks:
+            return None
+        return Sorter(
+            table,
+            selection,
+            None if labels == "none" else Folders(table, self._profile.folders),
+            links=labels == "link",
+            profile=self._profile.name,
+            aside=aside,
+            is_own=is_own,
+        )
+
+    def _recorded(
+        self, *, since: When | None, until: When | None, system_labels: str | os.PathLike[str] | None
+    ) -> dict[str, str]:
+        """What differs from the usual: a destination's rows all follow from the same options."""
+        found: dict[str, str] = {}
+        for name in ("labels", "include", "exclude", "refused", *(_ZIP if self._zip else ())):
+            value = self._values[name]
+            if value != _USUAL[name] or name in _ZIP:
+                found[name] = value if isinstance(value, str) else _json(value)
+        found |= {name: str(day) for name, day in (("since", since), ("until", until)) if day is not None}
+        if system_labels is not None:
+            found["system_labels"] = sha256(Path(system_labels).read_bytes()).hexdigest()[:12]
+        profile = self._profile
+        if profile.name:
+            does = [profile.options, profile.folders, sorted(profile.force), profile.checks]
+            found["profile"] = f"{profile.name} {sha256(_json(does).encode()).hexdigest()[:12]}"
+            if profile.force:
+                found["force"] = ",".join(sorted(profile.force))
+        return found
+
+
+_ZIP = tuple(name for name in _USUAL if name.startswith("zip_"))
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, Iterable) and not isinstance(value, (list, dict, str)):
+        value = list(value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,171 @@
+"""Which messages are wanted: by label, by address, by date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timezone
+from typing import NamedTuple
+
+from unmbox._addresses import key_of, split_mailboxes
+from unmbox._folders import LabelTable
+from unmbox._head import MessageHead
+from unmbox.errors import UsageError
+
+When = str | date | datetime
+_FIELDS = {
+    "from": ("From", "Sender"),
+    "to": ("To", "Cc", "Bcc", "Delivered-To", "X-Original-To"),
+}
+_FIELDS["address"] = (*_FIELDS["from"], *_FIELDS["to"])
+
+
+class _Term(NamedTuple):
+    """One thing to look for, as it was written and as a question to a message."""
+
+    text: str
+    matches: Callable[[MessageHead, Sequence[str]], bool]
+
+
+class Selection:
+    """What is wanted of a mailbox.
+
+    `include` and `exclude` are terms: a message is wanted if any of the first and none of the second
+    matches (without `include`: none of the second). A term is a label, in its own words or the English
+    ones for what Gmail calls its own (``spam``, ``trash``, ``inbox``, ``category promotions``…), which takes
+    in the labels nested in it; ``from:`` or ``to:`` with an address or ``@domain`` (To, Cc, Bcc,
+    Delivered-To, X-Original-To), ``address:`` for both; ``label:`` where a label looks like one of these.
+
+    `since` and `until` are the first and the last day wanted. A day is compared with the message's own
+    date, in the zone that the message states, as in file names; a `datetime`, or such a text, is an
+    instant (UTC if it has no zone). A message without any date is wanted.
+
+    Raises `UsageError` for what is no term and no date.
+    """
+
+    def __init__(
+        self,
+        table: LabelTable,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        since: When | None = None,
+        until: When | None = None,
+    ) -> None:
+        self._table = table
+        self._include = [self._term(text) for text in _texts("include", include)]
+        self._exclude = [self._term(text) for text in _texts("exclude", exclude)]
+        self._since = None if since is None else _when("since", since)
+        self._until = None if until is None else _when("until", until)
+        first, last = _day(self._since), _day(self._until)
+        if first and last and first > last:
+            raise UsageError(f"nothing is since {self._since} and until {self._until}: exchange them")
+
+    def __bool__(self) -> bool:
+        return bool(self._include or self._exclude or self._since or self._until)
+
+    def unwanted(self, head: MessageHead, labels: Sequence[str]) -> str:
+        """Why a message is not wanted; "" if it is."""
+        for term in self._exclude:
+            if term.matches(head, labels):
+                return f"excluded: {term.text}"
+        if self._include and not any(term.matches(head, labels) for term in self._include):
+            return "not included"
+        when = head.date
+        if when is not None:
+            if self._since and _compare(when, self._since) < 0:
+                return f"before {self._since}"
+            if self._until and _compare(when, self._until) > 0:
+                return f"after {self._until}"
+        return ""
+
+    def _term(self, text: str) -> _Term:
+        kind, colon, rest = text.partition(":")
+        kind, rest = kind.strip().lower(), rest.strip()
+        if colon and kind in _FIELDS:
+            if "@" not in rest:
+                raise UsageError(f"{text!r}: write an address or @domain after {kind}:")
+            return _Term(text, _address(rest, _FIELDS[kind]))
+        label = rest if colon and kind == "label" else text.strip()
+        if not label:
+            raise UsageError(f"{text!r} is no label and no address")
+        return _Term(text, self._label(label))
+
+    def _label(self, wanted: str) -> Callable[[MessageHead, Sequence[str]], bool]:
+        table = self._table
+        meaning = table.meaning(wanted)
+        if meaning.role != "user":
+            name, states = meaning.name, meaning.states
+
+            def is_same(_: MessageHead, labels: Sequence[str]) -> bool:
+                return any(
+                    found.role != "user"
+                    and found.name == name
+                    and (name != "category" or found.states == states)
+                    for found in map(table.meaning, labels)
+                )
+
+            return is_same
+        key = wanted.casefold()
+        below = key + "/"
+
+        def is_in(_: MessageHead, labels: Sequence[str]) -> bool:
+            return any(label == key or label.startswith(below) for label in map(str.casefold, labels))
+
+        return is_in
+
+
+def addresses(head: MessageHead, fields: Iterable[str]) -> Iterable[str]:
+    """The addresses in all fields of these names, in one form for all spellings."""
+    for field in fields:
+        for text in head.get_all(field):
+            for mailbox in split_mailboxes(text):
+                if mailbox.address:
+                    yield key_of(mailbox.address)
+
+
+def _address(wanted: str, fields: Sequence[str]) -> Callable[[MessageHead, Sequence[str]], bool]:
+    key = key_of(wanted)
+
+    def matches(head: MessageHead, _: Sequence[str]) -> bool:
+        found = addresses(head, fields)
+        return any(each.endswith(key) for each in found) if key[0] == "@" else key in found
+
+    return matches
+
+
+def _texts(name: str, given: Iterable[str]) -> list[str]:
+    texts = [given] if isinstance(given, str) else list(given)
+    if not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"{name} takes texts: labels or addresses")
+    return texts
+
+
+def _when(name: str, given: When) -> date | datetime:
+    if isinstance(given, (date, datetime)):
+        return _zoned(given)
+    try:
+        text = given.strip()
+        # Python 3.10 knows no "Z".
+        return (
+            date.fromisoformat(text)
+            if len(text) == 10
+            else _zoned(datetime.fromisoformat(text.replace("Z", "+00:00")))
+        )
+    except (ValueError, AttributeError):
+        raise UsageError(f"{name} {given!r} is no date: write it as 2019-12-31") from None
+
+
+def _zoned(given: date | datetime) -> date | datetime:
+    if isinstance(given, datetime) and given.tzinfo is None:
+        return given.replace(tzinfo=timezone.utc)
+    return given
+
+
+def _day(when: date | datetime | None) -> date | None:
+    return when.date() if isinstance(when, datetime) else when
+
+
+def _compare(when: datetime, limit: date | datetime) -> int:
+    if isinstance(limit, datetime):
+        instant = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
+        return (instant > limit) - (instant < limit)
+    return (when.date() > limit) - (when.date() < limit)
