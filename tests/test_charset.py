@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from unmbox._charset import codec_name, decode_8bit, decode_strictly
+from unmbox._charset import decode_8bit
+from unmbox._codecs import codec_name, decode_strictly
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,8 @@ class Assembly:
         if isinstance(event, Head):
             if self._state is None:
                 raise UsageError("begin() comes before take()")
-            self.mail = Mail(MessageHead(event, self._name, self._beside), self._state, lf=self._lf)
+            head = MessageHead(event, self._name, self._beside, self._writer.locale)
+            self.mail = Mail(head, self._state, lf=self._lf)
             if event.offset in self._proved:
                 self.mail.proof = Digests(0)
         mail = self.mail
@@ -121,6 +122,7 @@ class Assembly:
                     mail.add(octets, self._writer.block_size, self._hasher)
                 mail.repairs = self._writer.repairs
                 mail.refusals = self._writer.refusals
+                mail.head.raw8 = self._writer.raw8  # what the EML says, its row says too
                 mail.tell()
             except Exception as error:
                 self._fail(mail, error)

@@ -68,23 +68,19 @@ class Block:
         self.signatures = Signatures(self.fields)
         self.is_ascii = self.header.isascii()
         self.is_plain = self.is_ascii and 0x1B not in self.header
-        self._unclear = [] if self.is_ascii else self._find_unclear()
-        self._raw8 = Raw8Bit(self._unclear)
+        self._unclear = [] if self.is_ascii else unclear_values(self.fields)
+        self.raw8 = Raw8Bit(self._unclear)
         self._repair_signed = repair_signed
         self._forced = forced
-
-    def _find_unclear(self) -> list[bytes]:
-        values = (field.value for field in self.fields if field.key not in STRUCTURED)
-        return [value for value in values if is_unclear(value)]
 
     @property
     def needs_body(self) -> bool:
         """Whether the body's text would help to tell the charset of raw octets in the block."""
         return bool(self._unclear)
 
-    def settle(self, body: bytes, locale: str | None) -> None:
-        """Take the beginning of the body (as stored) and a hint such as ``ja`` as evidence for charsets."""
-        self._raw8 = Raw8Bit(self._unclear, self.header, body, locale)
+    def settle(self, body: bytes, locale: str | None, prior: str) -> None:
+        """Take the evidence for charsets: the body's beginning (as stored), a hint, other mail's codec."""
+        self.raw8 = Raw8Bit(self._unclear, self.header, body, locale, prior)
 
     def octets(self) -> bytes:
         """The block as it is now: LF line ends, closed by its empty line."""
@@ -98,7 +94,7 @@ class Block:
 
     def text(self, field: Field) -> str:
         """A field's value as one line of text; see `Raw8Bit.text`."""
-        return self._raw8.text(field.value)
+        return self.raw8.text(field.value)
 
     def decide(self, code: str, name: bytes, impact: str = "") -> bool:
         """List a repair and say whether to apply it."""
@@ -126,6 +122,12 @@ class Block:
         """Put a new field on top."""
         if self.decide(code, name.encode(), self.signatures.adding(name.lower().encode())):
             self.added.append(Field(f"{name}: {value}".encode()))
+
+
+def unclear_values(fields: list[Field]) -> list[bytes]:
+    """The values of which a charset has to be found out, but for fields that hold no text."""
+    values = (field.value for field in fields if field.key not in STRUCTURED)
+    return [value for value in values if is_unclear(value)]
 
 
 def prefixed(prefix: bytes, field: Field) -> bytes:

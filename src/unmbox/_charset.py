@@ -1,4 +1,4 @@
-"""Charset names, and the charset of octets that name none.
+"""The charset of octets that name none.
 
 `decode_8bit` weighs readings: what the octets would say in each charset, and how many bits that text costs
 in a language of the charset, given how often its characters occur and how its words are capitalised. What
@@ -12,34 +12,12 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
-from encodings.aliases import aliases
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
-from typing import Final, cast
+from typing import Final
 
-# What mail calls a charset where Python's own aliases do not lead to the codec that decodes it: other
-# names, and names that are used for a superset (as mail programs and the WHATWG read them).
-_ALIASES: Final = {
-    "latin_1": "cp1252", "ascii": "ascii", "iso8859_9": "cp1254", "tis_620": "cp874", "iso8859_11": "cp874",
-    "cp874": "cp874", "iso8859_8_i": "iso8859_8", "iso8859_8_e": "iso8859_8",
-    "gb2312": "gb18030", "gbk": "gb18030", "euc_cn": "gb18030", "gb_2312_80": "gb18030",
-    "gb_2312": "gb18030", "gb2312_80": "gb18030", "csgb2312": "gb18030", "mac_chinesesimp": "gb18030",
-    "hz_gb_2312": "hz", "hz": "hz",
-    "big5": "big5hkscs", "cp950": "big5hkscs", "cn_big5": "big5hkscs", "mac_chinesetrad": "big5hkscs",
-    "shift_jis": "cp932", "sjis": "cp932", "ms932": "cp932", "mac_japanese": "cp932", "cp31j": "cp932",
-    "eucjp_ms": "euc_jp", "cp51932": "euc_jp", "iso_2022_jp_ms": "iso2022_jp", "cp50220": "iso2022_jp",
-    "cp50221": "iso2022_jp", "cp50222": "iso2022_jp",
-    "euc_kr": "cp949", "ks_c_5601_1987": "cp949", "ks_c_5601": "cp949", "ksc5601": "cp949",
-    "koi8": "koi8_r", "koi8_u": "koi8_u", "koi8_ru": "koi8_u", "koi8_t": "koi8_t", "dos_866": "cp866",
-    "cp720": "cp720", "cp737": "cp737", "cp856": "cp856", "mac": "mac_roman", "mac_ce": "mac_latin2",
-    "mac_centraleurope": "mac_latin2", "utf8mb4": "utf_8", "unicode_1_1_utf_8": "utf_8",
-    "unicode_1_1_utf_7": "utf_7", "iso_10646_ucs_2": "utf_16_be",
-}  # fmt: skip
-_NOT_TEXT: Final = {
-    *("base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec")
-}
-_CODECS: Final = (frozenset(aliases.values()) - _NOT_TEXT) | frozenset(_ALIASES.values())
+from unmbox._codecs import codec_name, decode_strictly, errors_for, iso_2022_jp, keeps_ascii, no_text
 
 # How many bits each character costs in a language: `7的是` says 7 for each of the two (it makes up 1/128
 # of all text). Counted from the word lists of the wordfreq project and the name lists of the Faker
@@ -167,64 +145,37 @@ _FINALS, _FINAL = re.compile(r"[ςךםןףץ]\w").findall, 8.0
 _MIXED_CASE: Final = 8.0
 _WORDS: Final = re.compile(r"[^\W\d_]+").findall
 
-# What evidence is worth: a declaration (two less for each that is likelier), a locale, the body at most.
+# What evidence is worth: a declaration (two less for each that is likelier), a locale, the body at most; what
+# other mail of the source is in, and that another charset has the same language.
+_PRIOR, _PRIOR_LANGUAGE = 9.0, 4.0
 _DECLARATION, _LOCALE, _BODY, _BODY_LANGUAGE = 16.0, 6.0, 40.0, 15.0
 
 _HIGH = re.compile(rb"[\x80-\xff]")
 # Latin script has no such runs, and leaving it out here halves the time for all others.
 _LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
-_NO_TEXT = re.compile("[\x80-\x9f\ud800-\uf8ff\ufffd]").findall
-_ESCAPES = re.compile(rb"\x1b(\$[@B]|\([BJI]|\$\(D)")
-_TO_HIGH: Final = bytes(octet | 0x80 if 0x20 < octet < 0x7F else octet for octet in range(256))
+
 
 _Reading = tuple[str, str]
 
 
-@lru_cache(maxsize=256)
-def codec_name(charset: str) -> str | None:
-    """Return the Python codec for a MIME charset name, or None for a name that says nothing.
-
-    Takes the misspellings of real mail. Looks into tables only: a made-up name costs no file search.
-    """
-    name = re.sub(r"[^a-z0-9]+", "_", charset[:60].lower()).strip("_")
-    name = re.sub(r"^(?:x_)?(?:(windows|win|cp)_?(?=[0-9]))?", lambda match: "cp" if match[1] else "", name)
-    name = re.sub(r"^iso_?8859_?(?=[0-9])", "iso8859_", name)
-    codec = aliases.get(name, name)
-    codec = _ALIASES.get(name) or _ALIASES.get(codec, codec)
-    return codec if codec in _CODECS else None
-
-
-def decode_strictly(raw: bytes, codec: str) -> str | None:
-    """Return `raw` as text, or None where an octet is not of that charset.
-
-    `codec` is a name that `codec_name` gave. Japanese includes NEC row 13 and the IBM extensions (①, ㈱,
-    髙), which Python's own ISO-2022-JP and EUC-JP refuse.
-    """
-    if codec == "iso2022_kr" and b"\x1b$)C" not in raw:
-        raw = b"\x1b$)C" + raw  # RFC 1557 wants it once; encoded-words leave it out
-    try:
-        return raw.decode(codec)
-    except (UnicodeError, LookupError):
-        pass
-    if codec == "cp1252":
-        return raw.decode("latin_1")
-    if codec == "euc_jp" and not _NO_TEXT(text := raw.decode(codec, "unmbox-lossless")):
-        return text
-    return _iso_2022_jp(raw) if codec.startswith("iso2022_jp") else None
-
-
 def decode_8bit(
-    raw: bytes, candidates: Sequence[str] = (), *, body: bytes = b"", locale: str | None = None
+    raw: bytes,
+    candidates: Sequence[str] = (),
+    *,
+    body: bytes = b"",
+    locale: str | None = None,
+    prior: str = "",
 ) -> tuple[str, str]:
     """Return the text of octets that name no charset, and the Python codec that it was read with.
 
     Valid UTF-8 is UTF-8 and ISO 2022 escapes are ISO-2022-JP, whatever else is known. `candidates` are
     charsets that are declared nearby, likeliest first; `body` is text of the same message as stored;
-    `locale` is a language tag (``ja``, ``zh_TW``). What cannot be known comes back as ASCII with
-    surrogates for the other octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
+    `prior` is the codec that other mail of its source is in (`_prior.settle_charset`); `locale` is a
+    language tag (``ja``, ``zh_TW``). What cannot be known comes back as ASCII with surrogates for the other
+    octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
     """
     if raw.isascii():
-        text = _iso_2022_jp(raw) if b"\x1b" in raw else None
+        text = iso_2022_jp(raw) if b"\x1b" in raw else None
         if text is not None:
             return text, "iso2022_jp"
         for codec in map(codec_name, candidates):
@@ -233,15 +184,15 @@ def decode_8bit(
         return raw.decode("ascii"), "ascii"
     if (text := decode_strictly(raw, "utf_8")) is not None:
         return text, "utf_8"
-    priors = _priors(tuple(candidates[:8]), locale)
+    priors = _priors(tuple(candidates[:8]), locale, prior)
     from_body = _from_body(_sample(body), tuple(priors))
     before = {reading: bits + from_body.get(reading, 0.0) for reading, bits in priors.items()}
     weights = _weigh(raw[:1000], before, 0.0)
     codec, language = min(weights, key=weights.__getitem__)
-    text = raw.decode(codec, _errors(codec))
+    text = raw.decode(codec, errors_for(codec))
     strange = [_costs(language)[char] for char in text[:1000] if not char.isascii()]
     poor = 2 * sum(bits >= _SYMBOL for bits in strange) > len(strange)
-    left_over = len(_NO_TEXT(text))
+    left_over = len(no_text(text))
     if (poor or left_over) and (guess := _ask_chardet(raw)) is not None:
         return guess
     if not poor and 8 * left_over <= len(_HIGH.findall(raw)):
@@ -250,7 +201,7 @@ def decode_8bit(
 
 
 @lru_cache(maxsize=32)
-def _priors(candidates: tuple[str, ...], locale: str | None) -> dict[_Reading, float]:
+def _priors(candidates: tuple[str, ...], locale: str | None, prior: str = "") -> dict[_Reading, float]:
     """Return what each reading costs before the octets are looked at."""
     priors = {
         (codec, language): bits + _SELDOM.get(language, 0.0)
@@ -258,15 +209,27 @@ def _priors(candidates: tuple[str, ...], locale: str | None) -> dict[_Reading, f
         for language in languages.split()
     }
     for rank, codec in enumerate(map(codec_name, candidates)):
-        if codec is not None and codec != "ascii" and _keeps_ascii(codec):
-            languages = _READINGS[codec][0] if codec in _READINGS else _DECLARED.get(codec, "any")
-            for language in languages.split():
+        if codec is not None and codec != "ascii" and keeps_ascii(codec):
+            for language in _languages(codec):
                 priors[codec, language] = min(2.0 * rank - _DECLARATION, priors.get((codec, language), 0.0))
+    spoken = _languages(prior) if prior else []
+    for language in spoken if prior and keeps_ascii(prior) else ():
+        priors.setdefault((prior, language), 0.0)
+    for codec, language in priors:
+        if language in spoken:
+            priors[codec, language] -= _PRIOR if codec == prior else _PRIOR_LANGUAGE
     tag = (locale or "").lower().replace("_", "-")
     for reading in priors:
         if tag and (tag.startswith(reading[1]) or reading[1].startswith(tag.partition("-")[0])):
             priors[reading] -= _LOCALE
     return priors
+
+
+def _languages(codec: str) -> list[str]:
+    """The languages that text in a charset is read as."""
+    if codec.startswith("iso2022_jp"):
+        return ["ja"]
+    return (_READINGS[codec][0] if codec in _READINGS else _DECLARED.get(codec, "any")).split()
 
 
 def _weigh(octets: bytes, before: dict[_Reading, float], margin: float) -> dict[_Reading, float]:
@@ -279,7 +242,7 @@ def _weigh(octets: bytes, before: dict[_Reading, float], margin: float) -> dict[
     for (codec, language), bits in before.items():
         if with_latin or language not in _LATIN:
             try:
-                text = octets.decode(codec, _errors(codec))
+                text = octets.decode(codec, errors_for(codec))
             except UnicodeError:
                 continue
             possible.append((bits + sum(map(_costs(language).__getitem__, text)), (codec, language), text))
@@ -309,7 +272,7 @@ def _from_body(sample: bytes, readings: tuple[_Reading, ...]) -> dict[_Reading, 
         return {}
     try:
         # Not final: the sample may end in mid-character.
-        text = _iso_2022_jp(sample) or codecs.getincrementaldecoder("utf-8")().decode(sample)
+        text = iso_2022_jp(sample) or codecs.getincrementaldecoder("utf-8")().decode(sample)
     except UnicodeDecodeError:
         limit, weights = _BODY, _weigh(sample, dict.fromkeys(readings, 0.0), _BODY)
     else:
@@ -366,7 +329,7 @@ class _Costs(dict[str, float]):
         return bits
 
     def _judge(self, char: str) -> float:
-        if _NO_TEXT(char):
+        if no_text(char):
             return _UNDECODABLE
         if self._language == "any":
             return _ASCII_LETTER
@@ -388,63 +351,7 @@ def _ask_chardet(raw: bytes) -> tuple[str, str] | None:
 
     codec = codec_name(chardet.detect(raw[:4096], compat_names=False)["encoding"] or "")
     text = decode_strictly(raw, codec) if codec else None
-    if codec is None or text is None or _NO_TEXT(text) or not _keeps_ascii(codec):
+    if codec is None or text is None or no_text(text) or not keeps_ascii(codec):
         return None
     strange = [char.isalpha() for char in text if not char.isascii()]
     return (text, codec) if 2 * sum(strange) > len(strange) else None
-
-
-def _keeps_ascii(codec: str) -> bool:
-    """Say whether ASCII is itself in a charset, without a state: not so in EBCDIC, UTF-16, ISO 2022."""
-    plain = "".join(map(chr, range(128)))
-    return not codec.startswith(("iso2022", "hz")) and decode_strictly(plain.encode(), codec) == plain
-
-
-def _iso_2022_jp(raw: bytes) -> str | None:
-    """Return the text of ISO-2022-JP (RFC 1468), the extensions included; None without its escapes.
-
-    What is no pair of a JIS row stays as it stands, its escape shown.
-    """
-    if not raw.isascii() or _ESCAPES.search(raw) is None:
-        return None
-    text: str | None
-    try:
-        return raw.decode("iso2022_jp_ext")
-    except UnicodeError:
-        pass
-    first, *rest = _ESCAPES.split(raw)
-    texts = [first.decode("ascii")]
-    for escape, run in zip(rest[::2], rest[1::2], strict=True):
-        text = run.decode("ascii")
-        if escape in (b"$@", b"$B"):
-            text = decode_strictly(run.translate(_TO_HIGH), "euc_jp")
-        elif escape == b"(I":
-            text = decode_strictly(run.translate(_TO_HIGH), "cp932")
-        elif escape == b"$(D":
-            pairs = re.sub(rb"[\xa1-\xfe]{2}", b"\x8f\\g<0>", run.translate(_TO_HIGH))
-            text = decode_strictly(pairs, "euc_jp")
-        texts.append(text if text is not None else (b"\x1b" + escape + run).decode("ascii"))
-    return "".join(texts)
-
-
-def _errors(codec: str) -> str:
-    """Return the error handler that loses nothing; the quicker one where it will do."""
-    return "unmbox-lossless" if codec == "euc_jp" else "surrogateescape"
-
-
-def _lossless(error: UnicodeError) -> tuple[str, int]:
-    """Decode a JIS row that Python's EUC-JP lacks, as cp932 does; else make a surrogate of the octet."""
-    if isinstance(error, UnicodeDecodeError) and error.encoding == "euc_jp":
-        pair = error.object[error.start : error.start + 2]
-        if len(pair) == 2 and min(pair) > 0xA0:
-            row, cell = pair[0] - 0xA1, pair[1] - 0xA1
-            lead = row // 2 + (0x81 if row < 62 else 0xC1)
-            trail = cell + 0x9F if row % 2 else cell + (0x40 if cell < 63 else 0x41)
-            char = decode_strictly(bytes([lead, trail]), "cp932")
-            if char is not None:
-                return char, error.start + 2
-    return cast("tuple[str, int]", _surrogates(error))
-
-
-_surrogates = codecs.lookup_error("surrogateescape")
-codecs.register_error("unmbox-lossless", _lossless)

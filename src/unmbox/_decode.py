@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ._charset import codec_name, decode_8bit, decode_strictly
+from ._charset import decode_8bit
+from ._codecs import codec_name, decode_strictly
 
 # A fold of a field's value: its line end and one blank become one space.
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
@@ -51,6 +52,9 @@ _ESCAPED = re.compile(rb'\\(["\\])')
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
+Guess = Callable[[bytes], str]
+
+
 class _Word(NamedTuple):
     """An encoded-word: its charset, ``b"B"`` or ``b"Q"``, its text, all of it as it stood, what it says."""
 
@@ -68,20 +72,21 @@ class _Piece(NamedTuple):
     source: str
 
 
-def decode_text(raw: bytes, candidates: Sequence[str] = ()) -> str:
+def decode_text(raw: bytes, candidates: Sequence[str] = (), guess: Guess | None = None) -> str:
     """Return an unstructured value (a Subject) as one line of text, stripped.
 
-    `candidates` are charsets to try on octets that name none, likeliest first. Never raises.
+    `candidates` are charsets to try on octets that name none, likeliest first; `guess` reads these instead,
+    by what else it knows of the message. Never raises.
     """
     if _is_plain(raw):
         return raw.decode("ascii").strip()
     sound = _SOUND(raw)
     if sound and not sound[2] and (text := _sound_text(sound[1])) is not None:
         return text.strip()
-    return "".join([piece.text for piece in _pieces(raw, candidates)]).strip()
+    return "".join([piece.text for piece in _pieces(raw, candidates, guess)]).strip()
 
 
-def decode_addresses(raw: bytes, candidates: Sequence[str] = ()) -> str:
+def decode_addresses(raw: bytes, candidates: Sequence[str] = (), guess: Guess | None = None) -> str:
     """Return a structured value (From, To) as text whose structure still stands.
 
     What an encoded-word brings in is a name and no syntax: it is quoted where it holds a comma or the
@@ -96,7 +101,7 @@ def decode_addresses(raw: bytes, candidates: Sequence[str] = ()) -> str:
     shown: list[str] = []
     # What is open around a piece: nothing, `"`, `<` or `(`, and how deep the comment is.
     within, depth = "", 0
-    for text, source in _pieces(raw, candidates):
+    for text, source in _pieces(raw, candidates, guess):
         if not source:
             shown.append(text)
             within, depth = _context(text, within, depth)
@@ -209,8 +214,8 @@ def _context(text: str, within: str, depth: int) -> tuple[str, int]:
     return within, depth
 
 
-def _pieces(raw: bytes, candidates: Sequence[str]) -> list[_Piece]:
-    field = _Field(candidates)
+def _pieces(raw: bytes, candidates: Sequence[str], guess: Guess | None) -> list[_Piece]:
+    field = _Field(candidates, guess)
     tokens = list(field.decoded(_tokens(_FOLD.sub(b" ", raw).strip())))
     # Raw octets of one value are of one charset: they are decoded together, kept apart by line ends.
     strange = [token for token in tokens if isinstance(token, bytes)]
@@ -252,8 +257,9 @@ def _closing(raw: bytes, start: int, limit: int, encoding: bytes) -> tuple[int, 
 class _Field:
     """What is known while one value is decoded: charsets to try, and how many guesses are left."""
 
-    def __init__(self, candidates: Sequence[str]) -> None:
+    def __init__(self, candidates: Sequence[str], guess: Guess | None = None) -> None:
         self._candidates = list(candidates[:_CANDIDATES])
+        self._guess = guess
         self._guesses = _GUESSES
 
     def decoded(self, tokens: Iterator[bytes | _Word]) -> Iterator[bytes | _Piece]:
@@ -323,6 +329,8 @@ class _Field:
         """Decode octets that name no charset, all parts alike."""
         if not parts:
             return []
+        if self._guess:
+            return list(map(self._guess, parts))
         self._guesses -= 1
         if self._guesses >= 0:
             texts = decode_8bit(b"\n".join(parts), self._candidates)[0].split("\n")

@@ -16,7 +16,7 @@ from io import StringIO
 from itertools import chain
 from typing import Final
 
-from unmbox._charset import codec_name
+from unmbox._codecs import codec_name
 from unmbox._decode import decode_text
 from unmbox._fields import MAX_LINE
 

@@ -8,6 +8,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from unmbox import _dates, _decode, _headers, labels
+from unmbox._block import unclear_values
+from unmbox._fields import split_block, split_fields, too_many
+from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox.events import Head
 from unmbox.labels import Beside
 
@@ -33,13 +36,25 @@ class Envelope(NamedTuple):
 class MessageHead:
     """The header of one message: raw octets, and decoded on request. Nothing here raises on broken mail."""
 
-    __slots__ = ("_beside", "_date", "_envelope", "_usual", "block", "from_line", "offset", "source")
+    __slots__ = (
+        "_beside",
+        "_date",
+        "_envelope",
+        "_evidence",
+        "_usual",
+        "block",
+        "from_line",
+        "offset",
+        "raw8",
+        "source",
+    )
 
     def __init__(
         self,
         head: Head,
         source: str,
         beside: Callable[[bytes, bytes], Beside | None] | None = None,
+        locale: str | None = None,
     ) -> None:
         self.source = source
         self.offset = head.offset
@@ -50,6 +65,8 @@ class MessageHead:
         self._envelope: Envelope | None = None
         self._date: datetime | bool | None = False
         self._beside = beside
+        self._evidence = head.charset, locale
+        self.raw8: Raw8Bit | None = None
 
     @property
     def envelope(self) -> Envelope:
@@ -101,7 +118,17 @@ class MessageHead:
     def text(self, name: bytes) -> str | None:
         """The decoded text of the first field called `name` (lower case), None where there is none."""
         value = self.raw_field(name)
-        return None if value is None else _decoded(name, value)
+        return None if value is None else self._decoded(name, value)
+
+    def _decoded(self, name: bytes, value: bytes) -> str:
+        if value.isascii() or not is_unclear(value):
+            return _decoded(name, value)
+        if self.raw8 is None:
+            prior, locale = self._evidence
+            fields = [] if too_many(self.block) else split_fields(split_block(self.block).header)
+            self.raw8 = Raw8Bit(unclear_values(fields) or [value], self.block, b"", locale, prior)
+        decode = _decode.decode_addresses if name in _ADDRESSES else _decode.decode_text
+        return decode(value, (), self.raw8.text)
 
     def __getitem__(self, name: str) -> str | None:
         """The decoded text of the first field called `name` (in any case), None where there is none."""
@@ -113,7 +140,7 @@ class MessageHead:
     def get_all(self, name: str) -> list[str]:
         """The decoded texts of all fields called `name`, in their order."""
         octets = _octets(name)
-        return [_decoded(octets, value) for value in _headers.find_all(self.block, octets)]
+        return [self._decoded(octets, value) for value in _headers.find_all(self.block, octets)]
 
 
 def _decoded(name: bytes, value: bytes) -> str:

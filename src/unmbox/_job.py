@@ -12,8 +12,10 @@ from unmbox._batches import Batches
 from unmbox._mail import Mail
 from unmbox._opened import Opened
 from unmbox._parser import Parser
+from unmbox._prior import settle_charset
 from unmbox._report import Damage, Progress, Report
 from unmbox._single import parser_for
+from unmbox._window import SETTLE
 from unmbox._writer import EmlWriter
 from unmbox.errors import DestinationError
 from unmbox.events import Event
@@ -135,13 +137,13 @@ class Job:
             self._passed += len(chunk)
             events = parser.feed(chunk)
             # Before a batch can go: a run that resumes must not settle them anew, from the middle.
-            state.variant, state.newline = parser.variant, parser.newline
+            state.settle(parser.variant, parser.newline, parser.charset)
             self._handle(events)
             if self._progress:
                 self._tick()
         if octets > start or not start:
             events = parser.close()
-            state.variant, state.newline = parser.variant, parser.newline
+            state.settle(parser.variant, parser.newline, parser.charset)
             self._handle(events)
         self._end_source(octets)
 
@@ -153,6 +155,8 @@ class Job:
             variant=self._variant,
             settled=state.variant,
             newline=state.newline or b"\n",
+            # A run may have ended while blocks that are ASCII had come, and too little to settle it.
+            charset=settle_charset(self._reading.read(0, SETTLE)) if state.charset is None else state.charset,
             offset=offset,
         )
 

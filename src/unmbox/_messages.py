@@ -31,7 +31,7 @@ class PassingMessage(MessageHead):
     __slots__ = ("_head", "_kept", "_repairs", "_stream", "_touched", "length")
 
     def __init__(self, head: Head, stream: Stream[Any]) -> None:
-        super().__init__(head, stream.source.name, stream.source.beside)
+        super().__init__(head, stream.source.name, stream.source.beside, stream.locale)
         self.length: int | None = None
         """Octets of the source from `offset` to the next From_ line, once the message has been read."""
         self._head = head
@@ -101,6 +101,7 @@ class Stream(Generic[M]):
         self.ended = False
         self._new = new
         self._options = options
+        self.locale = options.get("locale")
         self._variant = variant
         self._parser = Parser(variant=variant)
         self._events: deque[Event] = deque()

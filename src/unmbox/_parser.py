@@ -31,14 +31,12 @@ from unmbox._variant import (
     is_cr_only,
     settle_variant,
 )
-from unmbox._window import LOOK_BEHIND, MAX_LINE, Window, as_bytes
+from unmbox._window import LOOK_BEHIND, MAX_LINE, SETTLE, Window, as_bytes
 from unmbox.errors import UsageError
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 
 MAX_HEAD = 1 << 20
 """Octets of a header block in a `Head`. Postfix takes 100 KiB of header, Exim 1 MiB."""
-SETTLE = 1 << 20
-"""Octets from which the variant and the line end are decided, once for the whole source."""
 MAX_CLAIM = 1 << 20
 """Largest Content-Length that is believed: it is verified by looking ahead, and that much is held."""
 
@@ -64,9 +62,9 @@ class Parser(Window):
     quoting), or ``"auto"``: decided from the first 1 MiB. Content-Length counts in the last two only when
     named, and only where the octets agree with it.
 
-    `offset`, `settled` and `newline` are for going on in the middle of a source: the first octet fed stands
-    at `offset` and begins a From_ line that is known to separate; the others are what the properties
-    `variant` and `newline` had said.
+    `offset`, `settled`, `newline` and `charset` are for going on in the middle of a source: the first octet
+    fed stands at `offset` and begins a From_ line that is known to separate; the others are what the
+    properties `variant`, `newline` and `charset` had said.
 
     Nothing but `UsageError` (an unknown variant, `feed` after `close`) is raised, whatever the octets.
     Held back are at most 1 MiB of a header block or of a claimed body, else 64 KiB and the last chunk.
@@ -78,6 +76,7 @@ class Parser(Window):
         variant: str = "auto",
         settled: str | None = None,
         newline: bytes = b"\n",
+        charset: str | None = None,
         offset: int | None = None,
     ) -> None:
         if variant not in VARIANTS:
@@ -86,6 +85,8 @@ class Parser(Window):
         self._variant = settled or variant
         self._by_length = variant in {"mboxcl", "mboxcl2"}
         self._swapped = newline == b"\r"
+        self._charset = charset
+        self._first = [] if offset is None else None
         self._closed = False
         self._state: Callable[[bool], bool] = self._start if offset is None else self._resume
 
@@ -100,22 +101,13 @@ class Parser(Window):
         self._strays: list[Rejected] = []  # From_ lines in a header block, told after its `Head`
         self._trace_only = True
 
-    @property
-    def variant(self) -> str:
-        """The variant in force: ``"auto"`` until the first 1 MiB (or the end) has decided it."""
-        return self._variant
-
-    @property
-    def newline(self) -> bytes:
-        r"""``b"\r"`` where lone CRs end the source's lines, else ``b"\n"`` (LF, CRLF or mixed)."""
-        return b"\r" if self._swapped else b"\n"
-
     def feed(self, data: bytes) -> list[Event]:
         """Take the next octets (any number) and return what they made certain, in the source's order."""
         if self._closed:
             raise UsageError("feed() after close(): make a new Parser for a new source")
         if type(data) is not bytes:
             data = as_bytes(data)
+        self._settle(data, at_eof=False)
         enough = self._add(data.translate(SWAP_CR_LF) if self._swapped else data)
         return self._run(at_eof=False) if enough else []
 
@@ -124,6 +116,7 @@ class Parser(Window):
         if self._closed:
             return []
         self._closed = True
+        self._settle(b"", at_eof=True)
         return self._run(at_eof=True)
 
     # -- the machine ---------------------------------------------------------------------------------
@@ -135,7 +128,7 @@ class Parser(Window):
         self._trim()
         events = self._events
         self._events = []
-        return [as_stored(event) for event in events] if self._swapped else events
+        return self._settled([as_stored(event) for event in events] if self._swapped else events)
 
     # -- before the first From_ line -----------------------------------------------------------------
 

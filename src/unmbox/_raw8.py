@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from unmbox._charset import codec_name, decode_8bit, decode_strictly
+from unmbox._charset import decode_8bit
+from unmbox._codecs import codec_name, decode_strictly
 
 BODY: Final = 1 << 16
 """Octets of the body that may tell the charset."""
@@ -34,16 +35,22 @@ class Raw8Bit:
     """Turns the raw values of one header block into text.
 
     `values` are those that are unclear, `declared` octets that name charsets (the block), `body` the
-    beginning of the body, `locale` a hint such as ``ja``.
+    beginning of the body, `locale` a hint such as ``ja``, `prior` the codec of other mail (`Head.charset`).
     """
 
     def __init__(
-        self, values: Iterable[bytes], declared: bytes = b"", body: bytes = b"", locale: str | None = None
+        self,
+        values: Iterable[bytes],
+        declared: bytes = b"",
+        body: bytes = b"",
+        locale: str | None = None,
+        prior: str = "",
     ) -> None:
         self._sample = b"\n".join(values)[:_SAMPLE]
         self._declared = declared
         self._body = body[:BODY]
         self._locale = locale
+        self._prior = prior
         self._codec: str | None = None
         self._candidates: list[str] = []
         self._guesses = _GUESSES
@@ -64,7 +71,8 @@ class Raw8Bit:
         return value.decode("ascii", "surrogateescape") if text is None else text
 
     def _guess(self, octets: bytes) -> str:
-        return decode_8bit(octets, self._candidates, body=self._body, locale=self._locale)[1]
+        found = decode_8bit(octets, self._candidates, body=self._body, locale=self._locale, prior=self._prior)
+        return found[1]
 
 
 def _decoded(value: bytes, charset: str) -> str | None:

@@ -99,8 +99,8 @@ class SourceState:
     """A source as the manifest knows it. Whoever reads it moves it on; `Manifest.commit` writes it down.
 
     `offset` is where reading goes on: all octets before belong to `junk` or to committed rows, `messages`
-    of them (`Manifest.commit` counts). `variant` and `newline` are what the parser settled on. A source
-    that is `done` has `damage` where it could not be read to what should be its end. A source
+    of them (`Manifest.commit` counts). `variant`, `newline` and `charset` are what the parser settled on. A
+    source that is `done` has `damage` where it could not be read to what should be its end. A source
     without `digest` has no identity: it is read again from its beginning, and `Manifest.match_row` sees to
     it that it is the same.
     """
@@ -119,21 +119,26 @@ class SourceState:
     candidates: int = 0
     done: bool = False
     damage: str | None = None
+    charset: str | None = None
+
+    def settle(self, variant: str, newline: bytes, charset: str | None) -> None:
+        """Take what its parser has settled on."""
+        self.variant, self.newline, self.charset = variant, newline, charset
 
     def values(self) -> tuple[Any, ...]:
         """The row of `source`, in the order of its columns."""
         newline = None if self.newline is None else "cr" if self.newline == b"\r" else "lf"
-        counts = (self.offset, self.messages, self.candidates, int(self.done), self.damage)
+        counts = (self.offset, self.messages, self.candidates, int(self.done), self.damage, self.charset)
         return (*(getattr(self, name) for name in _BEFORE_NEWLINE), newline, *counts)
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> SourceState:
         """The state that a row of `source` holds."""
-        *before, newline, offset, messages, candidates, done, damage = values
+        *before, newline, offset, messages, candidates, done, damage, charset = values
         state = cls(**dict(zip(_BEFORE_NEWLINE, before, strict=True)))
         state.newline = {None: None, "lf": b"\n", "cr": b"\r"}[newline]
         state.offset, state.messages, state.candidates, state.done = offset, messages, candidates, bool(done)
-        state.damage = damage
+        state.damage, state.charset = damage, charset
         return state
 
     def untouched(self) -> SourceState:

@@ -50,13 +50,13 @@ class Rule:
 _RULES: list[Rule] = []
 
 
-def repair(block: Block, body: bytes = b"", locale: str | None = None) -> bytes:
+def repair(block: Block, body: bytes = b"", locale: str | None = None, prior: str = "") -> bytes:
     """Apply every rule and return the block, LF line ends, closed by its empty line.
 
-    `body` and `locale` are as for `Block.settle`. `block.repairs` then lists what was done or left out,
-    `block.rest` holds octets that belong to the body.
+    `body`, `locale` and `prior` are as for `Block.settle`. `block.repairs` then lists what was done or left
+    out, `block.rest` holds octets that belong to the body.
     """
-    block.settle(body, locale)
+    block.settle(body, locale, prior)
     for rule in RULES:
         rule.apply(block)
     return block.octets()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 MANIFEST_NAME = "unmbox-manifest.sqlite"
-SCHEMA = 1
+SCHEMA = 2
 APPLICATION_ID = 0x756E6D62
 """``unmb``: what a manifest is known by, in the header of the SQLite file."""
 CACHE = 2 << 20
@@ -25,7 +25,8 @@ _TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE source(id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE, size INTEGER, scheme TEXT NOT NULL,
   variant TEXT, junk INTEGER NOT NULL, mtime INTEGER, digest TEXT, newline TEXT, offset INTEGER NOT NULL,
-  messages INTEGER NOT NULL, candidates INTEGER NOT NULL, done INTEGER NOT NULL, damage TEXT);
+  messages INTEGER NOT NULL, candidates INTEGER NOT NULL, done INTEGER NOT NULL, damage TEXT,
+  charset TEXT);
 CREATE TABLE message(id INTEGER PRIMARY KEY, source_id INTEGER NOT NULL, offset INTEGER NOT NULL,
   length INTEGER NOT NULL, from_line TEXT NOT NULL, message_id TEXT, head_sha256 TEXT, body_sha256 TEXT,
   outcome TEXT NOT NULL, path TEXT, duplicate_of INTEGER, date TEXT, sender TEXT, recipients TEXT,

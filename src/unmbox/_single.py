@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from unmbox._parser import MAX_HEAD, SETTLE, Parser
+from unmbox._parser import MAX_HEAD, Parser
 from unmbox._scan import find_line_end, start_of_line_end
 from unmbox._variant import SWAP_CR_LF, is_cr_only
+from unmbox._window import SETTLE
 from unmbox.events import Body, Junk
 
 SINGLE = "eml"
@@ -106,8 +107,9 @@ def parser_for(
     variant: str = "auto",
     settled: str | None = None,
     newline: bytes = b"\n",
+    charset: str | None = None,
     offset: int | None = None,
 ) -> Parser:
     """The parser for a source: of a mailbox, or of one message. The arguments are those of `Parser`."""
     kind = SingleParser if single else Parser
-    return kind(variant=variant, settled=settled, newline=newline, offset=offset)
+    return kind(variant=variant, settled=settled, newline=newline, charset=charset, offset=offset)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unmbox._prior import settle_charset
 from unmbox._scan import blank_line_before
 from unmbox.errors import UsageError
-from unmbox.events import Body, Event, HeadRest, Junk
+from unmbox.events import Body, Event, Head, HeadRest, Junk
 
+SETTLE = 1 << 20
+"""Octets from which variant, line end and charset are decided, once for the whole source."""
 LOOK_BEHIND = 1 << 12
 """Octets before a From_ line that may tell it to be inside a MIME part."""
 MAX_LINE = 1000
@@ -16,8 +19,14 @@ class Window:
     """A stretch of the source. `base` is the source's offset of its first octet.
 
     Two indices move forward only: `_out` is the first octet not yet handed on, `_scan` where the search goes
-    on. What is behind both is dropped, but for the last `LOOK_BEHIND` octets, which are kept beside it.
+    on. What is behind both is dropped, but for the last `LOOK_BEHIND` octets, which are kept beside it. What
+    was settled for the whole source is told beside it.
     """
+
+    _variant: str
+    _swapped: bool
+    _charset: str | None
+    _first: list[bytes] | None
 
     def __init__(self, base: int) -> None:
         self._pending: list[bytes] = []
@@ -29,7 +38,50 @@ class Window:
         self._behind = b""
         self._out = 0
         self._scan = 0
+        self._first_size = 0
+        self._waiting: list[Event] = []
         self._checked = 0  # up to this index a header block was looked at
+
+    @property
+    def variant(self) -> str:
+        """The variant in force: ``"auto"`` until the first 1 MiB (or the end) has decided it."""
+        return self._variant
+
+    @property
+    def newline(self) -> bytes:
+        r"""``b"\r"`` where lone CRs end the source's lines, else ``b"\n"`` (LF, CRLF or mixed)."""
+        return b"\r" if self._swapped else b"\n"
+
+    @property
+    def charset(self) -> str | None:
+        """What `Head.charset` says; None until the first 1 MiB (or the end) has decided it."""
+        return self._charset
+
+    def _settle(self, data: bytes, *, at_eof: bool) -> None:
+        """Decide the charset, once the source's first octets are there."""
+        if self._first is None:
+            return
+        self._first.append(data)
+        self._first_size += len(data)
+        if at_eof or self._first_size >= SETTLE:
+            self._charset = settle_charset(b"".join(self._first)[:SETTLE])
+            self._first = None
+
+    def _settled(self, events: list[Event]) -> list[Event]:
+        """Those events that nothing to come can change: a block with raw octets waits for the charset."""
+        if self._waiting:
+            self._waiting += events
+            if self._first is not None:
+                return []
+            events, self._waiting = self._waiting, []
+        for number, event in enumerate(events):
+            if isinstance(event, Head) and not event.data.isascii():
+                if self._first is not None:
+                    self._waiting = events[number:]
+                    return events[:number]
+                if self._charset:
+                    events[number] = event._replace(charset=self._charset)
+        return events
 
     def _add(self, data: bytes) -> bool:
         """Take the next octets, and say whether there are enough to go on.

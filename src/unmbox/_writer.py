@@ -8,7 +8,7 @@ from typing import Final
 from unmbox._block import Block, Repair
 from unmbox._fields import too_many
 from unmbox._health import is_healthy
-from unmbox._raw8 import BODY
+from unmbox._raw8 import BODY, Raw8Bit
 from unmbox._repairs import repair
 from unmbox._signatures import DAMAGE
 from unmbox.errors import UsageError
@@ -72,7 +72,10 @@ class EmlWriter:
         self._crlf = newline == "crlf"
         self._repairing = headers == "repair"
         self._repair_signed = repair_signed
-        self._locale = locale
+        self.locale = locale
+        self._prior = ""
+        self.raw8: Raw8Bit | None = None
+        """What reads the raw octets of the current message's block, where it had to be found out how."""
         self._swapped = False
         self._repairs: list[Repair] = []
         # A block that waits: for more of itself, or for the body to tell a charset.
@@ -109,6 +112,7 @@ class EmlWriter:
                 self.block_size = len(octets) if isinstance(event, Head) else self.block_size + len(octets)
             return octets
         if isinstance(event, Head):
+            self._prior = event.charset
             return self._begin(data, event.from_line)
         if isinstance(event, HeadRest) and self._held is not None and not self._held.closed:
             # The block goes on beyond what is looked at: only its line ends are made right.
@@ -125,6 +129,7 @@ class EmlWriter:
     def _begin(self, data: bytes, from_line: bytes) -> bytes:
         """Answer a `Head` in repair mode, with nothing where the block must wait."""
         self._repairs = []
+        self.raw8 = None
         self._edge = b""
         self._crs, self._many_crs = 0, False
         self._too_long = False
@@ -166,7 +171,8 @@ class EmlWriter:
         """Repair the block that was held, and let go what has come of the body."""
         self._held = None
         body, self._body = self._body, []
-        lf = repair(block, b"".join([block.rest, *body]), self._locale)
+        lf = repair(block, b"".join([block.rest, *body]), self.locale, self._prior)
+        self.raw8 = block.raw8
         self._repairs = block.repairs
         head = lf.replace(b"\n", b"\r\n") if self._crlf else lf
         self.block_size = len(head)

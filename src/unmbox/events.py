@@ -29,7 +29,8 @@ class Head(NamedTuple):
     `data` is the header block as stored, its closing empty line included, at most 1 MiB (`HeadRest` events
     bring what is over). `newline` is the source's line end where it is a lone CR (``b"\r"``), else
     ``b"\n"``, which also stands for CRLF and mixed sources. `reason` says what made the From_ line a
-    separator.
+    separator. `charset` is for a block that is not ASCII: the Python codec that most of the source's first
+    1 MiB of mail is in, other than UTF-8; "" where none shows.
     """
 
     offset: int
@@ -37,6 +38,7 @@ class Head(NamedTuple):
     data: bytes
     newline: bytes
     reason: str
+    charset: str = ""
 
 
 class HeadRest(NamedTuple):

@@ -78,7 +78,7 @@ __all__ = [
 ]
 
 _INSERT_MESSAGE = f"INSERT INTO message VALUES({', '.join('?' * 22)})"
-_REPLACE_SOURCE = f"REPLACE INTO source VALUES({', '.join('?' * 14)})"
+_REPLACE_SOURCE = f"REPLACE INTO source VALUES({', '.join('?' * 15)})"
 
 
 class Manifest:
