@@ -594,8 +594,8 @@ def overwritten(path: Path) -> None:
         (truncated, "damaged"),
         (overwritten, "damaged"),
         (
-            edit("UPDATE meta SET value = '2' WHERE key = 'schema'"),
-            "newer than this one .schema 2, not 1.: update",
+            edit("UPDATE meta SET value = '3' WHERE key = 'schema'"),
+            "newer than this one .schema 3, not 2.: update",
         ),
         (edit("UPDATE meta SET value = '0' WHERE key = 'schema'"), "older than this one"),
         (edit("UPDATE meta SET value = 'x' WHERE key = 'schema'"), "damaged"),
