@@ -47,6 +47,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def test_headings_of_the_reference_are_names_alone() -> None:
+    # So that `reference.md#name` leads there, on the site and where code is hosted; signatures stand below.
+    headings = re.findall(r"^### (.*)$", (DOCS / "reference.md").read_text("utf-8"), re.MULTILINE)
+    assert not [heading for heading in headings if not re.fullmatch(r"`[A-Za-z_.]+`", heading)]
+
+
 def test_every_page_is_in_the_site(site: Path) -> None:
     pages = [path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")]
     assert len(pages) > 15
