@@ -52,7 +52,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_often _inspection _inspect",
         "_contacts _contacts_csv",
         "_messages",
-        "_verify_zip _verify",
+        "_tallies _verify_zip _verify",
     ),
     (
         (

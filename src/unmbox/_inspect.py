@@ -111,8 +111,8 @@ class _Run:
         if source.damage:
             found.damaged.append(source.damage)
         now = (found.octets - octets, found.messages - messages, found.junk - junk)
-        name = source.group or source.name
-        if source.group and found.sources and found.sources[-1].name == name:
+        name = (source.single and source.group) or source.name
+        if source.single and found.sources and found.sources[-1].name == name:
             last = found.sources.pop()
             now = (last.octets + now[0], last.messages + now[1], last.junk + now[2])
         found.sources.append(SourceFacts(name, *now, parser.variant))

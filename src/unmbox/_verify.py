@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from unmbox._record import (
 )
 from unmbox._schema import MANIFEST_NAME, damaged, our_errors, read_only, read_options
 from unmbox._single import parser_for
+from unmbox._tallies import SourceTally, Tallies
 from unmbox._verify_zip import Volumes, difference
 from unmbox._volume import is_zip, manifest_beside
 from unmbox._writer import EmlWriter
@@ -58,9 +59,10 @@ class Problem:
 
     Kinds, of files: ``missing``, ``truncated``, ``changed``, ``renamed``, ``foreign`` (an EML that no row
     names), ``temporary`` (an unfinished one), ``unreadable``. Of the record: ``interrupted`` and
-    ``unfinished`` (the same command again goes on), ``row`` (edited, added or removed), ``tiling`` (octets of
-    a source that no row has, or two), ``duplicate`` (names no kept row with the same key), ``count``. And
-    ``source``: one that was read again and is not what it was.
+    ``unfinished`` (the same command again goes on), ``damaged`` (a source that could not be read to its end),
+    ``row`` (edited, added or removed), ``tiling`` (octets of a source that no row has, or two), ``duplicate``
+    (names no kept row with the same key), ``count``. And ``source``: one that was read again and is not what
+    it was.
     """
 
     kind: str
@@ -118,9 +120,14 @@ def verify(
     zipped = is_zip(destination)
     path = manifest_beside(folder) if zipped else folder / MANIFEST_NAME
     path = path if manifest is None else Path(manifest)
-    with our_errors(str(path)), closing(read_only(path)) as connection, closing(Paths()) as paths:
+    with ExitStack() as stack:
+        stack.enter_context(our_errors(str(path)))
+        connection = stack.enter_context(closing(read_only(path)))
+        tallies = stack.enter_context(closing(Tallies(connection.execute)))
+        paths = stack.enter_context(closing(Paths()))
         volumes = Volumes(connection, folder) if zipped else None
-        audit = _Audit(connection, path, folder.parent if zipped else folder, paths, volumes)
+        root = folder.parent if zipped else folder
+        audit = _Audit(connection, path, root, paths, volumes, tallies)
         given = None if sources is None else Opened(sources)
         for source in given.listed() if given else ():
             if source:
@@ -134,24 +141,6 @@ def verify(
         return audit.result()
 
 
-@dataclass(slots=True)
-class _SourceTally:
-    """A row of `source`, and what the rows of its messages have said so far."""
-
-    id: int
-    uri: str
-    size: int | None
-    junk: int
-    checkpoint: int
-    messages: int
-    candidates: int
-    done: bool
-    at: int | None  # where the next message must begin; None after a row that cannot be trusted
-    seen: int = 0
-    first: int = 0
-    last: int = 0
-
-
 class _Audit:
     """One verification: the record by itself, then the files it names, the folder, the sources."""
 
@@ -162,6 +151,7 @@ class _Audit:
         folder: Path,
         paths: Paths,
         volumes: Volumes | None,
+        sources: Tallies,
     ) -> None:
         self._volumes = volumes
         self._query = connection.execute
@@ -174,8 +164,7 @@ class _Audit:
         self._outcomes = dict.fromkeys(OUTCOMES, 0)
         self._bytes_in = 0
         self._bytes_out = 0
-        query = "SELECT id, uri, size, junk, offset, messages, candidates, done, junk FROM source ORDER BY id"
-        self._sources = {values[0]: _SourceTally(*values) for values in self._query(query)}
+        self._sources = sources
         self._unconfirmed: int | None = None  # the first row whose file may lack its name
 
     def result(self) -> Verification:
@@ -211,12 +200,14 @@ class _Audit:
             self._unconfirmed = first
             detail = f"a run was interrupted, row {first} and later ones may lack their files: {_AGAIN}"
             self._problem("interrupted", str(self._path), detail)
-        for source in self._sources.values():
+        for source in self._sources:
             self._bytes_in += source.junk
             if not source.done:
                 size = "its end" if source.size is None else source.size
                 detail = f"read up to octet {source.checkpoint}, not {size}: {_AGAIN}"
                 self._problem("unfinished", source.uri, detail)
+            elif source.damage:
+                self._problem("damaged", source.uri, f"read up to octet {source.checkpoint}: {source.damage}")
 
     def rows(self, progress: Callable[[int, int], object] | None) -> None:
         """Every message's row, and the file it names."""
@@ -231,7 +222,7 @@ class _Audit:
             if progress and (number == total or time.monotonic() >= next_tick):
                 next_tick = time.monotonic() + _TICK
                 progress(number, total)
-        for source in self._sources.values():
+        for source in self._sources:
             if source.at is not None and source.at != source.checkpoint:
                 self._gap(source, source.at, source.checkpoint)
             elif source.done and source.checkpoint != source.size:
@@ -263,6 +254,7 @@ class _Audit:
         if source.at is not None and source.at != offset:
             self._gap(source, source.at, offset)
         source.at = offset + length
+        self._sources.let_go(source)
         if outcome not in self._outcomes:
             self._problem("row", f"row {number}", f"of no known outcome ({outcome})")
         elif (path is not None) != (outcome in {WRITTEN, QUARANTINED}):
@@ -274,7 +266,7 @@ class _Audit:
             self._bytes_out += file.size if outcome == WRITTEN else 0
             self._file(file, number)
 
-    def _gap(self, source: _SourceTally, at: int, offset: int) -> None:
+    def _gap(self, source: SourceTally, at: int, offset: int) -> None:
         first, end = sorted((at, offset))
         whose = "no message" if at < offset else "two messages"
         self._problem("tiling", source.uri, f"octets {first} to {end} belong to {whose}")
@@ -301,7 +293,7 @@ class _Audit:
             if count := self._query(query).fetchone()[0]:
                 self._problem("count", f"table {table}", f"{count} rows tell of messages that have no row")
         counts = dict(self._query("SELECT source_id, count(*) FROM candidate GROUP BY source_id").fetchall())
-        for source in self._sources.values():
+        for source in self._sources:
             expected = min(source.candidates, MAX_CANDIDATES)
             if counts.get(source.id, 0) != expected:
                 self._problem("count", source.uri, f"{counts.get(source.id, 0)} candidates, not {expected}")
@@ -375,7 +367,7 @@ class _Audit:
 
     # -- the sources -----------------------------------------------------------------------------------
 
-    def find(self, source: Source) -> _SourceTally:
+    def find(self, source: Source) -> SourceTally:
         """The row of a source that is to be read again, by its name, or else by its content."""
         found = self._query("SELECT id FROM source WHERE uri = ?", (source.uri,)).fetchall()
         if not found and source.lasting:
@@ -385,9 +377,9 @@ class _Audit:
             found = self._query("SELECT id FROM source WHERE digest IS NULL").fetchall()
         if len(found) != 1:
             raise UsageError(f"{source.name} is none of the sources of {self._root}, or could be several")
-        return self._sources[found[0][0]]
+        return self._sources.look(found[0][0])
 
-    def source(self, source: Source, tally: _SourceTally) -> None:
+    def source(self, source: Source, tally: SourceTally) -> None:
         """Convert a source once more, as far as it was read, and compare with its rows."""
         query = (
             "SELECT offset, from_line, length, head_sha256, body_sha256, head_size, outcome FROM message "

@@ -256,7 +256,7 @@ def _directory(source: Source) -> tuple[int, int, int] | str:
     size = source.size or 0
     base = max(0, size - (1 << 16) - _END.size)
     tail = source.read(base, size)
-    at = tail.rfind(_END_SIGN, 0, len(tail) - _END.size + len(_END_SIGN))
+    at = tail.rfind(_END_SIGN, 0, max(0, len(tail) - _END.size + len(_END_SIGN)))
     if at < 0:
         return "the archive has no directory at its end, it is cut short; what is there is read without it"
     _, disk, _, _, _, length, start, _ = _END.unpack_from(tail, at)

@@ -1,0 +1,527 @@
+"""Archives and compressed files: whole ones through every door, broken ones as far as they can be read."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import shutil
+import sqlite3
+import struct
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import unmbox
+from packing import (
+    ALL_MAIL,
+    ARCHIVES,
+    COMPRESSED,
+    IN_TAKEOUT,
+    TAKEOUT,
+    check,
+    mail,
+    mailbox,
+    sources_of,
+    tarred,
+    tree,
+    zipped,
+)
+from unmbox import _batches, _flow, _packed, _zip
+from unmbox._inspect import inspect
+from unmbox._opened import Opened
+from unmbox._verify import verify
+
+every_archive = pytest.mark.parametrize("name", ARCHIVES)
+every_compression = pytest.mark.parametrize("suffix", COMPRESSED)
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+# -- whole ones ------------------------------------------------------------------------------------------
+
+
+@every_archive
+def test_an_archive(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path / name, ARCHIVES[name]())
+    check(path, tmp_path / "eml", IN_TAKEOUT)
+    inside = [entry for entry in TAKEOUT if entry.endswith(".mbox")]
+    assert list(sources_of(tmp_path / "eml")) == [f"{path}!/{entry}" for entry in inside]
+    found = list(unmbox.messages(path))
+    assert {message.source for message in found} == {f"{path}!/{entry}" for entry in inside}
+    assert found[-1].offset > 0
+    facts = inspect(path)
+    assert facts.messages == IN_TAKEOUT
+    assert [each.name for each in facts.sources] == [f"{path}!/{entry}" for entry in inside]
+
+
+@every_archive
+def test_an_archive_that_comes_as_a_stream(name: str, tmp_path: Path) -> None:
+    data = ARCHIVES[name]()
+    whole = unmbox.convert(write(tmp_path / name, data), tmp_path / "whole")
+    streams: list[Any] = [io.BytesIO(data), (data[at : at + 1] for at in range(len(data)))]
+    for number, stream in enumerate(streams):
+        report = unmbox.convert(stream, tmp_path / str(number))
+        assert not report.damaged
+        assert (report.messages, report.bytes_in) == (whole.messages, whole.bytes_in)
+        assert tree(tmp_path / str(number)) == tree(tmp_path / "whole")
+        assert verify(tmp_path / str(number), sources=io.BytesIO(data)).ok
+        again = unmbox.convert(io.BytesIO(data), tmp_path / str(number))
+        assert (again.messages, again.already) == (0, IN_TAKEOUT)
+
+
+@every_compression
+def test_a_compressed_mailbox(suffix: str, tmp_path: Path) -> None:
+    data = mailbox(*range(1, 40))
+    path = write(tmp_path / f"mail.mbox.{suffix}", COMPRESSED[suffix](data))
+    check(path, tmp_path / "eml", 39)
+    assert list(sources_of(tmp_path / "eml")) == [str(path)]
+    plain = [(each.offset, each.raw) for each in unmbox.messages(io.BytesIO(data))]
+    packed = [(each.offset, each.raw) for each in unmbox.messages(io.BytesIO(path.read_bytes()))]
+    assert packed == plain
+
+
+@every_compression
+def test_streams_that_follow_one_another_are_one(suffix: str, tmp_path: Path) -> None:
+    pack = COMPRESSED[suffix]
+    data = pack(mailbox(*range(1, 20))) + pack(b"") + pack(mailbox(*range(20, 30)))
+    check(write(tmp_path / f"mail.mbox.{suffix}", data), tmp_path / "eml", 29)
+    if suffix in {"gz", "xz"}:
+        check(write(tmp_path / f"padded.mbox.{suffix}", data + bytes(1024)), tmp_path / "padded", 29)
+
+
+@every_compression
+def test_what_follows_the_compressed_octets_is_told(suffix: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"mail.mbox.{suffix}", COMPRESSED[suffix](mailbox(1)) + b"something else")
+    report = unmbox.convert(path, tmp_path / "eml")
+    assert report.messages == 1
+    assert [damage.offset for damage in report.damaged] == [len(mailbox(1))]
+
+
+def test_a_compressed_message(tmp_path: Path) -> None:
+    path = write(tmp_path / "one.eml.gz", COMPRESSED["gz"](mail(1).encode()))
+    check(path, tmp_path / "eml", 1)
+
+
+def test_a_mailbox_of_many_blocks(tmp_path: Path) -> None:
+    """Over the size from which a thread unpacks ahead."""
+    noise = random.Random(1)
+    body = "".join(f"{noise.random()}\n" for _ in range(500))
+    data = mailbox(*range(400), body=body)
+    assert len(data) > 3 * _flow.BLOCK
+    for name, packed in (
+        ("a.mbox.gz", COMPRESSED["gz"](data)),
+        ("a.zip", zipped({"a.mbox": data})),
+        ("a.tgz", tarred({"a.mbox": data}, "w:gz")),
+    ):
+        path = write(tmp_path / name, packed)
+        check(path, tmp_path / f"eml-{name}", 400)
+        for message in unmbox.messages(path):  # left early, the thread ends
+            assert message.offset == 0
+            break
+
+
+def test_every_shape_gives_the_same_files(tmp_path: Path) -> None:
+    expected: dict[str, bytes] = {}
+    for name, make in ARCHIVES.items():
+        unmbox.convert(write(tmp_path / name, make()), tmp_path / f"eml-{name}")
+        expected = expected or tree(tmp_path / f"eml-{name}")
+        assert tree(tmp_path / f"eml-{name}") == expected
+    assert len(expected) == IN_TAKEOUT
+
+
+def test_archives_in_an_archive(tmp_path: Path) -> None:
+    inner = {
+        "takeout-20240101T000000Z-001.zip": zipped(TAKEOUT),
+        "mail/old.mbox.gz": COMPRESSED["gz"](mailbox(70)),
+        "Takeout/Drive/somebody's.zip": zipped({"private.mbox": mailbox(80)}),
+    }
+    for name, data in (
+        ("in.zip", zipped(inner)),
+        ("in.tar", tarred(inner)),
+        ("in.tgz", tarred(inner, "w:gz")),
+    ):
+        check(write(tmp_path / name, data), tmp_path / f"eml-{name}", IN_TAKEOUT + 1)
+
+
+def test_an_archive_in_itself_ends(tmp_path: Path) -> None:
+    data = mailbox(1)
+    for _ in range(20):
+        data = zipped({"takeout-20240101T000000Z-001.zip": data, "a.mbox": mailbox(2)})
+    report = unmbox.convert(write(tmp_path / "deep.zip", data), tmp_path / "eml")
+    assert 0 < report.messages < 20
+
+
+def test_names_that_come_twice(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a.mbox", mailbox(1))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("a.mbox", mailbox(2))
+    path = write(tmp_path / "twice.zip", out.getvalue())
+    check(path, tmp_path / "eml", 2)
+    assert list(sources_of(tmp_path / "eml")) == [f"{path}!/a.mbox", f"{path}!/a.mbox#2"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [("é.mbox".encode(), "é.mbox"), (b"\x82.mbox", "é.mbox"), ("受信.mbox".encode(), "受信.mbox")],
+)
+def test_names_without_the_flag_of_utf_8(raw: bytes, shown: str, tmp_path: Path) -> None:
+    data = zipped({"x" * len(raw): mailbox(1)}).replace(b"x" * len(raw), raw)
+    path = write(tmp_path / "names.zip", data)
+    assert [message.source for message in unmbox.messages(path)] == [f"{path}!/{shown}"]
+
+
+def test_zip64(tmp_path: Path) -> None:
+    """Sizes in the fields that 4 GiB need, and the directory's own place in a record of 64 bits."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        with archive.open("a.mbox", "w", force_zip64=True) as file:
+            file.write(mailbox(1, 2))
+        archive.writestr("z.mbox", mailbox(3))
+    data = out.getvalue()
+    end = data.index(b"PK\5\6")
+    count, length, start = struct.unpack_from("<HLL", data, end + 10)
+    large = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, length, start)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, end, 1)
+    full = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    path = write(tmp_path / "large.zip", data[:end] + large + locator + full)
+    assert zipfile.ZipFile(path).namelist() == ["a.mbox", "z.mbox"]
+    check(path, tmp_path / "eml", 3)
+
+
+def test_an_archive_behind_a_program(tmp_path: Path) -> None:
+    path = write(tmp_path / "shifted.zip", b"PK00" + zipped(TAKEOUT))
+    check(path, tmp_path / "eml", IN_TAKEOUT)
+
+
+@pytest.mark.skipif(not shutil.which("zip"), reason="Info-ZIP's zip is not installed")
+@pytest.mark.parametrize("options", [["-0"], ["-9"], ["-fz"], ["-Z", "bzip2"]])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_archives_of_info_zip(options: list[str], streamed: bool, tmp_path: Path) -> None:
+    write(tmp_path / "a.mbox", mailbox(*range(1, 10)))
+    path = tmp_path / "made.zip"
+    if streamed:
+        with path.open("wb") as out:
+            subprocess.run(["zip", "-q", *options, "-", "a.mbox"], cwd=tmp_path, stdout=out, check=True)
+    else:
+        subprocess.run(["zip", "-q", *options, path, "a.mbox"], cwd=tmp_path, check=True)
+    check(path, tmp_path / "eml", 9)
+    assert len(list(unmbox.messages(io.BytesIO(path.read_bytes())))) == 9
+
+
+def test_links_and_special_files_are_passed_over(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for number, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE)):
+            info = tarfile.TarInfo(f"{number}.mbox")
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
+        info = tarfile.TarInfo("../../" + "long/" * 60 + "a.mbox")
+        info.size = len(mailbox(1))
+        archive.addfile(info, io.BytesIO(mailbox(1)))
+    check(write(tmp_path / "links.tar", out.getvalue()), tmp_path / "eml", 1)
+
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as zip_file:
+        link = zipfile.ZipInfo("link.mbox")
+        link.create_system, link.external_attr = 3, 0o120777 << 16
+        zip_file.writestr(link, "/etc/passwd")
+        zip_file.writestr("/etc/../../a\n\x1b[31m.mbox", mailbox(1))
+    check(write(tmp_path / "links.zip", out.getvalue()), tmp_path / "eml-zip", 1)
+    assert not (tmp_path / "etc").exists()
+
+
+# -- going on --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["deflated.zip", "stored.zip", "takeout.tgz", "plain.tar", "mail.mbox.xz"])
+@pytest.mark.parametrize("octets", [1, 3_000, len(TAKEOUT[ALL_MAIL]), len(TAKEOUT[ALL_MAIL]) + 100])
+def test_a_run_that_stopped_goes_on(
+    name: str, octets: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of an entry, between two, and with finished ones, whose octets are not read again."""
+    make = ARCHIVES.get(name, lambda: COMPRESSED["xz"](b"".join(list(TAKEOUT.values())[1:3])))
+    path = write(tmp_path / name, make())
+    unmbox.convert(path, tmp_path / "whole")
+    monkeypatch.setattr(_batches, "BATCH_MESSAGES", 3)
+    left = octets
+    opened = Opened.__iter__
+
+    def limited(chunks: Callable[..., Iterator[bytes]]) -> Callable[..., Iterator[bytes]]:
+        def give(*arguments: Any, **named: Any) -> Iterator[bytes]:
+            nonlocal left
+            for chunk in chunks(*arguments, **named):
+                yield chunk[:left]
+                left -= len(chunk)
+                if left <= 0:
+                    raise OSError("pulled out")
+
+        return give
+
+    def sources(self: Any) -> Iterator[Any]:
+        for source in opened(self):
+            monkeypatch.setattr(source, "chunks", limited(source.chunks))
+            yield source
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Opened, "__iter__", sources)
+        with pytest.raises(OSError, match="pulled out"):
+            unmbox.convert(path, tmp_path / "eml")
+    unmbox.convert(path, tmp_path / "eml")
+    assert tree(tmp_path / "eml") == tree(tmp_path / "whole")
+    assert sources_of(tmp_path / "eml") == sources_of(tmp_path / "whole")
+    found = verify(tmp_path / "eml", sources=path)
+    assert found.ok, found.problems
+
+
+def test_an_archive_that_has_changed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zip", zipped({"a.mbox": mailbox(1), "b.mbox": mailbox(2)}))
+    unmbox.convert(path, tmp_path / "eml")
+    path.write_bytes(zipped({"a.mbox": mailbox(1), "b.mbox": mailbox(3), "c.mbox": mailbox(4)}))
+    with pytest.raises(unmbox.UsageError, match=r"b\.mbox has changed"):
+        unmbox.convert(path, tmp_path / "eml")
+    path.write_bytes(zipped({"a.mbox": mailbox(1), "b.mbox": mailbox(2), "c.mbox": mailbox(4)}))
+    assert unmbox.convert(path, tmp_path / "eml").messages == 1
+
+
+def test_a_damaged_source_is_told_again_and_by_verify(tmp_path: Path) -> None:
+    data = ARCHIVES["deflated.zip"]()
+    path = write(tmp_path / "cut.zip", data[: len(data) // 2])
+    first = unmbox.convert(path, tmp_path / "eml")
+    again = unmbox.convert(path, tmp_path / "eml")
+    assert first.damaged
+    assert again.damaged == first.damaged
+    assert (again.messages, again.already) == (0, first.messages)
+    assert {each.kind for each in verify(tmp_path / "eml", sources=path).problems} == {"damaged"}
+
+
+# -- broken ones -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["deflated.zip", "stored.zip", "streamed.zip", "takeout.tgz", "plain.tar"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_truncated_archive_gives_what_is_there(name: str, streamed: bool, tmp_path: Path) -> None:
+    data = ARCHIVES[name]()
+    path = write(tmp_path / name, data[: len(data) * 6 // 10])
+    report = unmbox.convert(io.BytesIO(path.read_bytes()) if streamed else path, tmp_path / "eml")
+    assert 5 < report.messages < IN_TAKEOUT
+    assert report.damaged
+    (uri,) = sources_of(tmp_path / "eml")
+    assert report.damaged[0].source.endswith(ALL_MAIL)
+    assert report.damaged[0].offset == report.bytes_in
+    assert uri.endswith(ALL_MAIL)
+
+
+@pytest.mark.parametrize("name", ["deflated.zip", "streamed-stored.zip", "plain.tar", "takeout.tgz"])
+def test_every_truncation(name: str, tmp_path: Path) -> None:
+    """At each octet of a small archive: what comes out is a beginning of what the whole one gives."""
+    data = _small(name, {"a.mbox": mailbox(1, 2), "b.mbox": mailbox(3)})
+    whole = [(each.message_id, each.raw) for each in unmbox.messages(io.BytesIO(data))]
+    assert len(whole) == 3
+    path = tmp_path / name
+    begin = 512 if data[257:262] == b"ustar" else 10  # octets that tell what it is
+    for size in range(len(data)):
+        if name.endswith(".tar") and size % 61:
+            continue  # nothing but zeros, for the most part
+        path.write_bytes(data[:size])
+        for source in (path, io.BytesIO(data[:size])):
+            found, damaged = read(source)
+            assert found == whole[: len(found)] or found[:-1] == whole[: len(found) - 1]
+            end = size >= len(data) - 1024 and name.endswith(".tar")
+            assert damaged or end or len(found) == 3 or size < begin, (size, found)
+
+
+def _small(name: str, files: dict[str, bytes]) -> bytes:
+    if ".zip" in name:
+        method = {"stored": 0, "streamed-stored": 0, "bzip2": 12}.get(name.removesuffix(".zip"), 8)
+        return zipped(files, method=method, streamed="streamed" in name)
+    if name.endswith(".zst"):
+        return COMPRESSED["zst"](tarred(files))
+    mode = {"tgz": "w:gz", "tar": "w"}.get(name.rpartition(".")[2]) or f"w:{name.rpartition('.')[2]}"
+    return tarred(files, mode)
+
+
+def read(source: Any) -> tuple[list[tuple[str | None, bytes]], bool]:
+    """What can be read of a source, and whether it was damaged."""
+    found: list[tuple[str | None, bytes]] = []
+    try:
+        for message in unmbox.messages(source):
+            found += [(message.message_id, message.raw)]
+    except unmbox.SourceError:
+        return found, True
+    return found, False
+
+
+@settings(max_examples=60)
+@given(data=st.data(), name=st.sampled_from(sorted(ARCHIVES)))
+def test_flipped_octets_are_told_or_harmless(data: st.DataObject, name: str) -> None:
+    octets = bytearray(_small(name, {"a.mbox": mailbox(1, 2), "b.mbox": mailbox(3)}))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(octets) - 1))
+        octets[at] ^= data.draw(st.integers(1, 255))
+    read(io.BytesIO(bytes(octets)))  # nothing but SourceError comes out of it
+    with _file(bytes(octets)) as path:
+        read(path)
+
+
+class _file:  # noqa: N801  # as a function
+    """A file for one example, where pytest's folder would be shared by all."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __enter__(self) -> str:
+        import tempfile
+
+        handle, self._path = tempfile.mkstemp(suffix=".zip")
+        with os.fdopen(handle, "wb") as file:
+            file.write(self._data)
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        Path(self._path).unlink()
+
+
+@settings(max_examples=60)
+@given(
+    st.binary(max_size=600),
+    st.sampled_from(
+        [b"", b"PK\3\4", b"PK\5\6", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"]
+    ),
+)
+def test_random_octets(data: bytes, magic: bytes) -> None:
+    octets = magic + data
+    read(io.BytesIO(octets))
+    with _file(octets) as path:
+        read(path)
+
+
+@settings(max_examples=30)
+@given(
+    st.dictionaries(st.text("ab./\\é受\0\n", min_size=1, max_size=8), st.integers(0, 5), max_size=5),
+    st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]),
+    st.booleans(),
+)
+def test_random_archives(names: dict[str, int], method: int, streamed: bool) -> None:
+    files = {
+        f"{index}{name}.mbox": mailbox(*range(count)) for index, (name, count) in enumerate(names.items())
+    }
+    data = zipped(files, method=method, streamed=streamed)
+    expected = sum(count for name, count in zip(files, names.values(), strict=True))
+    for given_ in (io.BytesIO(data), None):
+        with _file(data) as path:
+            found, damaged = read(given_ or path)
+        shown = [name for name in files if not name.replace("\\", "/").rpartition("/")[2].startswith(".")]
+        if len(shown) == len(files) and "\0" not in "".join(files):
+            assert len(found) == expected
+            assert damaged == (not files)
+
+
+def test_a_wrong_check_sum(tmp_path: Path) -> None:
+    data = bytearray(zipped({"a.mbox": mailbox(1, 2)}, method=zipfile.ZIP_STORED))
+    at = data.index(b"Hello")
+    data[at : at + 5] = b"Jello"
+    report = unmbox.convert(write(tmp_path / "a.zip", bytes(data)), tmp_path / "eml")
+    assert report.messages == 2
+    assert [each.reason for each in report.damaged] == [_zip._WRONG_SUM]
+
+
+def test_an_octet_flipped_in_deflated_mail_loses_only_what_follows(tmp_path: Path) -> None:
+    noise = random.Random(2)
+    body = "".join(f"{noise.random()}\n" for _ in range(200))
+    data = bytearray(zipped({"a.mbox": mailbox(*range(200), body=body), "b.mbox": mailbox(999)}))
+    middle = len(data) // 2
+    data[middle : middle + 8] = b"\xff" * 8
+    report = unmbox.convert(write(tmp_path / "a.zip", bytes(data)), tmp_path / "eml")
+    assert 80 < report.messages <= 202
+    assert "a.mbox" in report.damaged[0].source
+    assert any("/b.mbox" in uri for uri in sources_of(tmp_path / "eml"))
+
+
+def test_an_encrypted_entry(tmp_path: Path) -> None:
+    data = bytearray(zipped({"a.mbox": mailbox(1), "b.mbox": mailbox(2)}))
+    for sign, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(sign) + at] |= 1
+    path = write(tmp_path / "a.zip", bytes(data))
+    for source in (path, io.BytesIO(bytes(data))):
+        report = unmbox.convert(source, tmp_path / f"eml-{source == path}")
+        assert report.messages == 1
+        assert report.damaged[0].source.endswith("!/a.mbox")
+        assert "encrypted" in report.damaged[0].reason
+
+
+def test_a_method_that_nothing_here_unpacks(tmp_path: Path) -> None:
+    data = bytearray(zipped({"a.mbox": mailbox(1)}))
+    for sign, at in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        struct.pack_into("<H", data, data.index(sign) + at, 9)
+    report = unmbox.convert(write(tmp_path / "a.zip", bytes(data)), tmp_path / "eml")
+    assert "Deflate64" in report.damaged[0].reason
+
+
+def test_entries_that_lie_on_top_of_one_another(tmp_path: Path) -> None:
+    """As in David Fifield's ZIP bomb: one kernel of octets, told of by many headers of the directory."""
+    data = zipped({"0.mbox": mailbox(*range(50))})
+    start = data.index(b"PK\1\2")
+    end = data.index(b"PK\5\6")
+    header = data[start:end]
+    many = b"".join(header.replace(b"0.mbox", b"%d.mbox" % (number % 10)) for number in range(1000))
+    tail = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1000, 1000, len(many), start, 0)
+    report = unmbox.convert(write(tmp_path / "bomb.zip", data[:start] + many + tail), tmp_path / "eml")
+    assert report.damaged
+    assert "bomb" in report.damaged[0].reason
+    assert len(report.damaged) <= 1000
+    assert report.messages < 50_000
+
+
+def test_a_volume_of_a_split_archive(tmp_path: Path) -> None:
+    data = bytearray(zipped({"a.mbox": mailbox(1)}))
+    struct.pack_into("<H", data, data.index(b"PK\5\6") + 4, 3)
+    report = unmbox.convert(write(tmp_path / "a.zip", bytes(data)), tmp_path / "eml")
+    assert "split" in report.damaged[0].reason
+
+
+def test_nothing_but_damage_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zip", zipped(TAKEOUT)[:20])
+    with pytest.raises(unmbox.SourceError, match="nothing could be read"):
+        unmbox.convert(path, tmp_path / "eml")
+
+
+def test_a_sparse_file_in_a_tar(tmp_path: Path) -> None:
+    data = bytearray(tarred({"a.mbox": mailbox(1), "b.mbox": mailbox(2)}, form=tarfile.GNU_FORMAT))
+    data[156] = ord("S")
+    total = sum(data[:148]) + sum(data[156:512]) + 8 * 32
+    data[148:156] = b"%06o\0 " % total
+    report = unmbox.convert(write(tmp_path / "a.tar", bytes(data)), tmp_path / "eml")
+    assert report.messages == 1
+    assert "sparse" in report.damaged[0].reason
+
+
+def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(name: str) -> Any:
+        raise ImportError(name)
+
+    path = write(tmp_path / "a.mbox.zst", COMPRESSED["zst"](mailbox(1)))
+    monkeypatch.setattr(_packed, "import_module", gone)
+    with pytest.raises(unmbox.UsageError, match=r"pip install 'unmbox\[zstd\]'"):
+        unmbox.convert(path, tmp_path / "eml")
+
+
+def test_the_manifest_says_what_is_damaged(tmp_path: Path) -> None:
+    data = ARCHIVES["takeout.tgz"]()
+    unmbox.convert(write(tmp_path / "a.tgz", data[: len(data) // 2]), tmp_path / "eml")
+    with sqlite3.connect(tmp_path / "eml" / "unmbox-manifest.sqlite") as manifest:
+        rows = manifest.execute("SELECT scheme, damage FROM source").fetchall()
+    assert [scheme for scheme, _ in rows] == ["tar"]
+    assert rows[0][1]
