@@ -125,7 +125,7 @@ def test_a_mailbox_of_many_blocks(tmp_path: Path) -> None:
         ("a.tgz", tarred({"a.mbox": data}, "w:gz")),
     ):
         path = write(tmp_path / name, packed)
-        check(path, tmp_path / f"eml-{name}", 400)
+        check(path, tmp_path / f"{name}-eml", 400)
         for message in unmbox.messages(path):  # left early, the thread ends
             assert message.offset == 0
             break
@@ -134,9 +134,9 @@ def test_a_mailbox_of_many_blocks(tmp_path: Path) -> None:
 def test_every_shape_gives_the_same_files(tmp_path: Path) -> None:
     expected: dict[str, bytes] = {}
     for name, make in ARCHIVES.items():
-        unmbox.convert(write(tmp_path / name, make()), tmp_path / f"eml-{name}")
-        expected = expected or tree(tmp_path / f"eml-{name}")
-        assert tree(tmp_path / f"eml-{name}") == expected
+        unmbox.convert(write(tmp_path / name, make()), tmp_path / f"{name}-eml")
+        expected = expected or tree(tmp_path / f"{name}-eml")
+        assert tree(tmp_path / f"{name}-eml") == expected
     assert len(expected) == IN_TAKEOUT
 
 
@@ -151,7 +151,7 @@ def test_archives_in_an_archive(tmp_path: Path) -> None:
         ("in.tar", tarred(inner)),
         ("in.tgz", tarred(inner, "w:gz")),
     ):
-        check(write(tmp_path / name, data), tmp_path / f"eml-{name}", IN_TAKEOUT + 1)
+        check(write(tmp_path / name, data), tmp_path / f"{name}-eml", IN_TAKEOUT + 1)
 
 
 def test_an_archive_in_itself_ends(tmp_path: Path) -> None:
