@@ -15,6 +15,7 @@ import imaplib
 import json
 import os
 import re
+import socket
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -93,6 +94,7 @@ class Account:
             self._server.subscribe(name)
             self._made.add(mailbox)
         self._note.execute("REPLACE INTO appended VALUES (?, ?, 0)", (mail.id, mailbox))
+        self._note.commit()  # with what came of the message before: a commit waits for the disk
         # `append` would make every lone CR a line end; the literal goes out as it is.
         self._server.literal = octets  # type: ignore[assignment]  # typeshed knows another version
         words = [word for word in (name, mail.flags, mail.internal_date) if word]
@@ -144,9 +146,11 @@ def append_all(arguments: argparse.Namespace) -> int:
     """Append what is not there yet; return how many messages the server would not take."""
     kind = imaplib.IMAP4 if arguments.tls == "never" else imaplib.IMAP4_SSL
     with (
-        closing(sqlite3.connect(arguments.folder / "appended.sqlite", isolation_level=None)) as note,
+        closing(sqlite3.connect(arguments.folder / "appended.sqlite")) as note,
         kind(arguments.host, arguments.port or (143 if arguments.tls == "never" else 993)) as server,
     ):
+        # imaplib sends a message's end by itself: without this each waits for the answer to the rest.
+        server.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server.login(arguments.user, os.environ["IMAP_PASSWORD"])
         account = Account(server, note, arguments.into)
         appended = refused = 0
@@ -163,6 +167,7 @@ def append_all(arguments: argparse.Namespace) -> int:
             except imaplib.IMAP4.error as error:
                 print(f"{mail.path}: refused, {error}", file=sys.stderr)
                 refused += 1
+        note.commit()
         print(f"{appended} appended, {refused} refused")
         return refused
 
