@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain
 from types import MappingProxyType, TracebackType
@@ -46,11 +47,12 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 # The person's own fields first: what people call themselves outdoes what others call them.
 _FIELDS: Final = (b"from", b"to", b"cc", b"bcc")
 _HELD: Final = 5_000
+_LONG: Final = 500
 _TICK: Final = 0.1
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-PRAGMA cache_size = -16384;
+PRAGMA cache_size = -8192;
 CREATE TABLE person (
     key TEXT PRIMARY KEY, address TEXT, count INTEGER, first REAL, first_date TEXT, last REAL, last_date TEXT
 ) WITHOUT ROWID;
@@ -231,8 +233,7 @@ class Contacts:
             if is_unclear(value) or b"\x1b" in value:
                 text = Raw8Bit([value], head.block, locale=self._locale).text(value)
                 value = text.encode("utf-8", "surrogateescape")
-            for mailbox in split_mailboxes(decode_addresses(value)):
-                person, address = (each.encode("utf-8", "replace").decode() for each in mailbox)
+            for person, address in _people_in(value) if len(value) < _LONG else _split(value):
                 if address and (new := self._moved.get(key_of(address))) is not None:
                     address = new
                     if not new:
@@ -260,6 +261,18 @@ class Contacts:
         self._rows.executemany(_ADD_NAME, ((*key, *each) for key, each in self._names.items()))
         self._people.clear()
         self._names.clear()
+
+
+def _split(value: bytes) -> Iterator[Mailbox]:
+    """The entries of a raw address field, as text that has UTF-8."""
+    for name, address in split_mailboxes(decode_addresses(value)):
+        yield Mailbox(name.encode("utf-8", "replace").decode(), address.encode("utf-8", "replace").decode())
+
+
+@lru_cache(maxsize=4096)
+def _people_in(value: bytes) -> tuple[Mailbox, ...]:
+    """A mailbox names the same few people in most of its messages."""
+    return tuple(_split(value))
 
 
 def is_address(address: str) -> bool:
