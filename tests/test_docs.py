@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,9 @@ def desk(tmp_path: Path) -> Path:
     sample = PROJECT / "examples" / "sample-takeout.mbox"
     for name in ("All mail.mbox", "All mail Including Spam and Trash.mbox", "archive.mbox"):
         shutil.copy(sample, tmp_path / name)
+    for name in ("takeout-20260110T010203Z-001.zip", "takeout-20260210T010203Z-001.zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.write(sample, "Takeout/メール/すべてのメール（迷惑メール、ゴミ箱のメールを含む）.mbox")
     return tmp_path
 
 
