@@ -260,6 +260,14 @@ def test_addresses_of_ones_own_move() -> None:
     }
 
 
+def test_only_what_is_wanted_counts(tmp_path: Path) -> None:
+    output = tmp_path / "c.csv"
+    done = unmbox_(SAMPLE, "-o", output, "--exclude", "spam", "--since", "2018-01-01", "--json")
+    said = json.loads(done.stdout)
+    assert (said["messages"], said["filtered"], said["contacts"]) == (12, 5, 3)
+    assert "info@example.com" not in output.read_text("utf-8")
+
+
 def test_companies_by_domain() -> None:
     companies = read_companies(["Example.org=Example K.K.", "Others"])
     found = people(mail(1, "From: a@example.org", "To: b@example.net", "Cc: Taro"), companies=companies)

@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "naming _folders profiles",
     ),
     (
-        "_head",
+        "_head _selection",
         "_window _parser _single",
         "_writer _checks",
         "sources _flow _packed _tar _zip _search _exports _remote _opened",
@@ -45,10 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),
     (
-        (
-            "_links _place _zip_place _mail _assembly _selection _sorter _copies _batches _job "
-            "_orders _convert"
-        ),
+        ("_links _place _zip_place _mail _assembly _sorter _copies _batches _job _orders _convert"),
         "_often _inspection _inspect",
         "_contacts _contacts_csv",
         "_messages",

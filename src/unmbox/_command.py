@@ -28,6 +28,31 @@ def shared(function: Callable[..., int]) -> Callable[..., int]:
     return function
 
 
+def selection(function: Callable[..., int]) -> Callable[..., int]:
+    """The options that say which messages are wanted."""
+    for option in (
+        click.option("--until", metavar="DATE", help="Only messages of this day and earlier ones."),
+        click.option("--since", metavar="DATE", help="Only messages of this day and later ones: 2019-01-01."),
+        click.option(
+            "--exclude", metavar="TERM", multiple=True, help="No messages with this, such as spam or trash."
+        ),
+        click.option(
+            "--include",
+            metavar="TERM",
+            multiple=True,
+            help="Only messages with this label, or with from:, to: or address: and an address or @domain. "
+            "Given several times, any will do.",
+        ),
+        click.option(
+            "--system-labels",
+            metavar="FILE",
+            help="A JSON file of how Gmail calls its own labels, where unmbox does not know it.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 variant = click.option(
     "--variant",
     type=click.Choice(VARIANTS),

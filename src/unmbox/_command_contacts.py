@@ -9,14 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
 from unmbox import profiles
-from unmbox._command import opened, shared, status, variant
+from unmbox._command import opened, selection, shared, status, variant
 from unmbox._contacts import Contacts, Rules, read
-from unmbox._contacts_csv import Counts, read_companies, read_map, write_csv
+from unmbox._contacts_csv import read_companies, read_map, write_csv
+from unmbox._folders import LabelTable
+from unmbox._selection import Selection
 from unmbox._terminal import bar, complain, say
 from unmbox.errors import DestinationError, UsageError
 
@@ -55,6 +57,7 @@ from unmbox.errors import DestinationError, UsageError
     help="Begin with the mark by which Excel knows UTF-8. An importer may take it for a part of a heading.",
 )
 @click.option("--locale", metavar="LANGUAGE", help="The language of raw text that does not say, such as ja.")
+@selection
 @variant
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
 @shared
@@ -68,6 +71,11 @@ def command(
     companies: tuple[str, ...],
     bom: bool,
     locale: str | None,
+    system_labels: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    since: str | None,
+    until: str | None,
     variant: str,
     quiet: bool,
     as_json: bool,
@@ -79,7 +87,7 @@ def command(
 
     \b
     Examples:
-      unmbox contacts "All mail.mbox" > contacts.csv
+      unmbox contacts "All mail.mbox" --exclude spam --exclude trash > contacts.csv
       unmbox contacts "All mail.mbox" -o contacts.csv --profile zoho-crm
       unmbox contacts "All mail.mbox" -o contacts.csv --map me@old.example=me@new.example
     """
@@ -90,13 +98,14 @@ def command(
     rules = Rules()
     if profile:
         rules = Rules.of(profile, profiles.load(profile).contacts)
+    wanted = Selection(LabelTable.load(system_labels), include, exclude, since, until)
     aside = apart or (f"{Path(output).with_suffix('')}-apart.csv" if output else None)
     if output and aside and os.path.abspath(output) == os.path.abspath(aside):  # noqa: PTH100  # resolve() follows links
         raise click.UsageError("--output and --apart must be two files")
     encoding = "utf-8-sig" if bom else "utf-8"
     with ExitStack() as stack:
         people = stack.enter_context(
-            Contacts(moved=read_map(moved), companies=read_companies(companies), locale=locale)
+            Contacts(moved=read_map(moved), companies=read_companies(companies), locale=locale, wanted=wanted)
         )
         if aside and os.path.lexists(aside):
             raise _in_the_way(aside)
@@ -109,21 +118,31 @@ def command(
             return stack.enter_context(_new_file(aside, encoding) if aside else _nowhere())
 
         counts = write_csv(people.rows(), rules, taken, other)
-        messages, copies = people.messages, people.copies
+        told = {
+            "messages": people.messages,
+            "copies": people.copies,
+            "filtered": people.left_out,
+            **counts._asdict(),
+            "output": output,
+            "apart_file": aside if counts.apart else None,
+        }
     if as_json:
-        facts = {"messages": messages, "copies": copies, "contacts": counts.taken, "apart": counts.apart}
-        files = {"output": output, "apart_file": aside if counts.apart else None}
-        say(json.dumps({**facts, **files, "not_mbox": read_all.empty}, indent=2))
+        say(json.dumps({**told, "not_mbox": read_all.empty}, indent=2))
     elif not quiet:
-        (say if output else complain)(_summary(messages, counts, aside))
+        (say if output else complain)(_summary(told))
     return status(read_all.empty, read_all.damaged, read_all.missing)
 
 
-def _summary(messages: int, counts: Counts, aside: str | None) -> str:
-    text = f"{messages:,} messages: {counts.taken:,} contacts"
-    if counts.apart:
-        where = f"are in {aside}" if aside else "were left out: --apart FILE has them"
-        text += f"; {counts.apart:,} that lack something {where}"
+def _summary(told: dict[str, Any]) -> str:
+    text = f"{told['messages']:,} messages"
+    if told["filtered"]:
+        text += f", {told['filtered']:,} filtered out"
+    text += f": {told['contacts']:,} contacts"
+    if told["apart"]:
+        where = (
+            f"are in {told['apart_file']}" if told["apart_file"] else "were left out: --apart FILE has them"
+        )
+        text += f"; {told['apart']:,} that lack something {where}"
     return text
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import click
 
 import unmbox
-from unmbox._command import DAMAGED, DONE, opened, shared, status, variant
+from unmbox._command import DAMAGED, DONE, opened, selection, shared, status, variant
 from unmbox._folders import MODES
 from unmbox._sorter import REFUSED
 from unmbox._terminal import bar, say, summary
@@ -84,23 +84,7 @@ class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic 
     help="Folders of Gmail's labels. primary: each message in one. link: a hard link in each. none: none, "
     "the default without a profile.",
 )
-@click.option(
-    "--system-labels",
-    metavar="FILE",
-    help="A JSON file of how Gmail calls its own labels, where unmbox does not know it.",
-)
-@click.option(
-    "--include",
-    metavar="TERM",
-    multiple=True,
-    help="Only messages with this label, or with from:, to: or address: and an address or @domain. Given "
-    "several times, any will do.",
-)
-@click.option(
-    "--exclude", metavar="TERM", multiple=True, help="No messages with this, such as spam or trash."
-)
-@click.option("--since", metavar="DATE", help="Only messages of this day and later ones: 2019-01-01.")
-@click.option("--until", metavar="DATE", help="Only messages of this day and earlier ones.")
+@selection
 @click.option(
     "--refused",
     type=click.Choice(REFUSED),

@@ -25,6 +25,7 @@ from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox._report import Progress
+from unmbox._selection import Selection
 from unmbox._single import parser_for
 from unmbox.dedup import content_of
 from unmbox.errors import UsageError
@@ -165,8 +166,9 @@ class Contacts:
     """The people of some mailboxes. Fill it with `add`, then read `rows`; close it (or use ``with``).
 
     `moved` maps addresses to those that took their place; an empty one leaves the address out. `companies`
-    maps domains to companies, "" all others. `locale` is a hint for raw text, such as ``ja``.
-    `messages` and `copies` count what was added, and what had been added before.
+    maps domains to companies, "" all others. `locale` is a hint for raw text, such as ``ja``. `wanted` says
+    which messages count. `messages` is how many were added, `left_out` how many of them are not wanted,
+    `copies` how many had been added before.
     """
 
     def __init__(
@@ -175,14 +177,17 @@ class Contacts:
         moved: Mapping[str, str] = MappingProxyType({}),
         companies: Mapping[str, str] = MappingProxyType({}),
         locale: str | None = None,
+        wanted: Selection | None = None,
     ) -> None:
         import sqlite3
 
         self.messages = 0
+        self.left_out = 0
         self.copies = 0
         self._moved = {key_of(old): new and normalise(new) for old, new in moved.items()}
         self._companies = {domain.lower(): company for domain, company in companies.items()}
         self._locale = locale
+        self._wanted = wanted or None
         self._people: dict[str, list[Any]] = {}
         self._names: dict[tuple[str, int, str], list[Any]] = {}
         # No name: a temporary file that is deleted with its connection, and memory until it is needed.
@@ -205,6 +210,9 @@ class Contacts:
     def add(self, head: MessageHead) -> None:
         """Count the people of one message, once each; a message that is already in counts no more."""
         self.messages += 1
+        if self._wanted and self._wanted.unwanted(head, head.labels):
+            self.left_out += 1
+            return
         digest = blake2b(content_of(head.block, head.envelope.date), digest_size=16).digest()
         if not self._rows.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount:
             self.copies += 1

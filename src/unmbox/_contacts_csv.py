@@ -16,7 +16,7 @@ from unmbox.errors import UsageError
 class Counts(NamedTuple):
     """How many rows went where."""
 
-    taken: int = 0
+    contacts: int = 0
     apart: int = 0
 
 
@@ -41,7 +41,7 @@ def write_csv(
         reason = rules.reason(contact)
         cells = [guarded(cell) for cell in contact]
         if not reason:
-            counts = counts._replace(taken=counts.taken + 1)
+            counts = counts._replace(contacts=counts.contacts + 1)
             main.writerow(cells)
             continue
         if other is None:
