@@ -49,6 +49,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_often _inspection _inspect",
         "_contacts _contacts_csv",
         "_messages",
+        "_bridge _flows",
         "_tallies _verify_zip _verify",
     ),
     (
