@@ -16,10 +16,7 @@ from queue import SimpleQueue
 from threading import Thread, current_thread
 from typing import Any, NamedTuple, TypeVar
 
-try:
-    import anyio
-except ImportError as error:
-    raise ImportError("unmbox.aio needs anyio, which comes with: pip install 'unmbox[async]'") from error
+import anyio
 
 T = TypeVar("T")
 

@@ -16,6 +16,7 @@ from unmbox._single import parser_for
 from unmbox._writer import EmlWriter
 from unmbox.errors import BodyGoneError, SourceError
 from unmbox.events import Body, End, Event, Head, HeadRest
+from unmbox.labels import Beside
 from unmbox.sources import Source, SourceLike
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class PassingMessage(MessageHead):
     __slots__ = ("_head", "_kept", "_repairs", "_stream", "_touched", "length")
 
     def __init__(self, head: Head, stream: Stream[Any]) -> None:
-        super().__init__(head, stream.source.name, stream.source.beside, stream.locale)
+        super().__init__(head, stream.name, stream.beside, stream.locale)
         self.length: int | None = None
         """Octets of the source from `offset` to the next From_ line, once the message has been read."""
         self._head = head
@@ -96,7 +97,9 @@ class Stream(Generic[M]):
     """
 
     def __init__(self, new: Callable[[Head, Any], M], *, variant: str, **options: Any) -> None:
-        self.source: Source
+        # Of the source no more than this: who keeps a message keeps nothing open.
+        self.name = ""
+        self.beside: Callable[[bytes, bytes], Beside | None] | None = None
         self.current: M | None = None
         self.ended = False
         self._new = new
@@ -113,7 +116,7 @@ class Stream(Generic[M]):
 
     def begin(self, source: Source) -> None:
         """What is fed from now on is this source's."""
-        self.source = source
+        self.name, self.beside = source.name, source.beside
         self._parser = parser_for(single=source.single, variant=self._variant)
 
     def feed(self, chunk: bytes) -> None:
@@ -143,6 +146,7 @@ class Feed:
     def __init__(self, given: SourceLike) -> None:
         self._opened = Opened(given, one=True)
         self._sources = iter(self._opened)
+        self.source: Source | None = None
         self._chunks: Iterator[bytes] | None = None
         self._damaged: list[Damage] = []
 
@@ -155,8 +159,8 @@ class Feed:
         stream.feed(chunk)
         if not chunk:
             self._chunks = None
-            if stream.source.damage:
-                self._damaged.append(stream.source.damage)
+            if self.source and self.source.damage:
+                self._damaged.append(self.source.damage)
         return len(chunk)
 
     def close(self) -> None:
@@ -167,7 +171,7 @@ class Feed:
 
     def _open_next(self, stream: Stream[Any]) -> None:
         """Go on with the next source; where there is none end the stream, with an error if some was bad."""
-        source = next(self._sources, None)
+        self.source = source = next(self._sources, None)
         if source is not None:
             stream.begin(source)
             self._chunks = source.chunks()

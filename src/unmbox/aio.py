@@ -15,7 +15,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
-import anyio.lowlevel
+try:
+    import anyio.lowlevel
+except ImportError as error:
+    raise ImportError("unmbox.aio needs anyio, which comes with: pip install 'unmbox[async]'") from error
 
 from unmbox._block import Repair
 from unmbox._bridge import Bridge
@@ -177,7 +180,7 @@ class _Pieces(AsyncIterator[bytes]):
 class _Fed(Stream[Message]):
     """The stream of an async source; who feeds it is not kept alive by the messages that it gave."""
 
-    def __init__(self, owner: Messages, **options: str) -> None:
+    def __init__(self, owner: Messages, **options: Any) -> None:
         super().__init__(Message, **options)
         self._owner = weakref.ref(owner)
         self._rested = time.monotonic()
@@ -216,7 +219,7 @@ class Messages(AsyncIterator[Message]):
     too; open files and streams that were given stay open.
     """
 
-    def __init__(self, source: AsyncSourceLike, **options: str) -> None:
+    def __init__(self, source: AsyncSourceLike, **options: Any) -> None:
         self._inlet = Inlet(source) if is_async(source) else None
         self._source: Any = self._inlet or source
         self._feed: Feed | None = None
@@ -255,8 +258,7 @@ class Messages(AsyncIterator[Message]):
             await self._inlet.fetch()
             self._inlet.bridge = bridge
             # A small piece of a plain mailbox is parsed sooner than a thread begins.
-            plain = self._feed is not None and type(self._stream.source) is Source
-            if plain and len(self._inlet.held) <= CHUNK:
+            if self._feed and type(self._feed.source) is Source and len(self._inlet.held) <= CHUNK:
                 self._read()
                 return
         (await bridge.run(self._read)).get()
@@ -276,14 +278,27 @@ class Messages(AsyncIterator[Message]):
 
 
 def messages(
-    source: AsyncSourceLike, *, headers: str = "repair", newline: str = "crlf", variant: str = "auto"
+    source: AsyncSourceLike,
+    *,
+    headers: str = "repair",
+    newline: str = "crlf",
+    variant: str = "auto",
+    repair_signed: bool = False,
+    locale: str | None = None,
 ) -> Messages:
     """Read a mailbox message by message as `unmbox.messages` does, and leave the event loop free meanwhile.
 
     `source` is what that takes, or has ``await read(n)``, or is an async iterable of bytes. Asking for the
-    next message discards what was left unread of the last.
+    next message discards what was left unread of the last. The options are those of `convert`.
 
     Raises `UsageError` for an unknown option, at once. While it is read: `SourceError` where that fails, or
     is to go on after it failed; what your own source raises comes out as it is.
     """
-    return Messages(source, headers=headers, newline=newline, variant=variant)
+    return Messages(
+        source,
+        headers=headers,
+        newline=newline,
+        variant=variant,
+        repair_signed=repair_signed,
+        locale=locale,
+    )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from hashlib import blake2b, sha256
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from unmbox import _headers
@@ -205,7 +206,7 @@ class DedupIndex:
     opened under any.
 
     Raises `UsageError` for an unknown policy, `DestinationError` where the file cannot be used or is no
-    index of ours, which is then left as it is. Not for two threads at once.
+    index of ours, which is then left as it is. Threads may share one: a transaction makes the others wait.
 
     >>> index = unmbox.DedupIndex()
     >>> index.add("<1@example.org>", b"one body", where=7)
@@ -227,6 +228,7 @@ class DedupIndex:
         if policy not in POLICIES:
             raise UsageError(f"unknown dedup policy {policy!r}: choose one of {', '.join(POLICIES)}")
         self.policy = policy
+        self._lock = RLock()
         self._off = policy == "off"
         self._by_id = policy == "message-id"
         self._store: Store
@@ -251,20 +253,13 @@ class DedupIndex:
         if self._off:
             return NEW
         store = self._store
-        if store.guess():
-            verdict = self._decide(message_id, body_digest, content, where)
-            if store.confirm():
-                return verdict
-        mark = store.enter()
-        try:
-            verdict = self._decide(message_id, body_digest, content, where)
-            store.leave()
-        except BaseException:
-            store.undo(mark)
-            raise
-        finally:
-            store.depth -= 1
-        return verdict
+        with self._lock:
+            if store.guess():
+                verdict = self._decide(message_id, body_digest, content, where)
+                if store.confirm():
+                    return verdict
+            with self.transaction():
+                return self._decide(message_id, body_digest, content, where)
 
     def add_many(self, messages: Iterable[tuple[str | bytes | None, bytes, bytes, int]]) -> list[Verdict]:
         """Record many messages (`Entry`, or plain tuples) in one transaction; on an error none of them.
@@ -281,20 +276,21 @@ class DedupIndex:
     def transaction(self) -> Iterator[None]:
         """What is added inside is recorded when the block ends; nothing is, if it raises.
 
-        Other processes that want to write wait meanwhile. Blocks may stand in one another. Whoever writes
-        down elsewhere what became of the messages does so before the block ends: what is lost between the
-        two is then known to be new again, and a copy is kept, rather than a mail skipped.
+        Other threads and processes that want to write wait meanwhile. Blocks may stand in one another.
+        Whoever writes down elsewhere what became of the messages does so before the block ends: what is lost
+        between the two is then known to be new again, and a copy is kept, rather than a mail skipped.
         """
         store = self._store
-        mark = store.enter()
-        try:
-            yield
-            store.leave()
-        except BaseException:
-            store.undo(mark)
-            raise
-        finally:
-            store.depth -= 1
+        with self._lock:
+            mark = store.enter()
+            try:
+                yield
+                store.leave()
+            except BaseException:
+                store.undo(mark)
+                raise
+            finally:
+                store.depth -= 1
 
     def forget(self, where: int) -> None:
         """Take back the last messages, back to the first of an unbroken row whose `where` is this or more.
