@@ -59,5 +59,5 @@ setup:
 	fi; \
 	echo "Setting up .venv with $$($$found --version) ..."; \
 	rm -rf .venv && "$$found" -m venv .venv \
-	  && $(PIP) --upgrade 'pip>=25.1' && $(PIP) --editable '.[cli,remote,report,zstd]' --group dev \
+	  && $(PIP) --upgrade 'pip>=25.1' && $(PIP) --editable '.[async,cli,remote,report,zstd]' --group dev \
 	  && $(FILES) > .venv/.files && $(MADE_FOR) > .venv/.whole

@@ -264,7 +264,8 @@ def test_a_source_of_asyncio(run_asyncio: Run, opening: Opening, path: Path, tmp
 
 def test_several_sources_of_all_kinds(run: Run, path: Path, tmp_path: Path) -> None:
     other = MANY
-    sync = unmbox.convert([path, iter([other]), iter([MIXED])], tmp_path / "sync")
+    sources: list[Any] = [path, iter([other]), iter([MIXED])]
+    sync = unmbox.convert(sources, tmp_path / "sync")
     report = run(aio.convert, [path, pieces(other), iter([MIXED])], tmp_path / "async")
     assert told(report) == told(sync)
     assert left(tmp_path / "async") == left(tmp_path / "sync")
@@ -411,7 +412,8 @@ def test_other_tasks_run_while_messages_come_out_of_memory(run: Run) -> None:
 class Watched:
     """An async generator over a mailbox that does not end, and whether it was closed."""
 
-    closed = False
+    def __init__(self) -> None:
+        self.closed = False
 
     async def __call__(self) -> AsyncIterator[bytes]:
         try:
@@ -430,8 +432,8 @@ def test_early_exit_closes_the_source(run: Run, path: Path) -> None:
         async with aio.messages(watched()) as messages:
             async for _ in messages:
                 break
-            assert not watched.closed
-        assert watched.closed
+            states = [watched.closed]
+        assert [*states, watched.closed] == [False, True]
         assert [each async for each in messages] == []
         with pytest.raises(StopAsyncIteration):
             await anext(messages)
@@ -651,6 +653,8 @@ def undisturbed(octets: bytes, folder: Path) -> Left:
 
 @pytest.mark.parametrize("after", [0, 1, 9, 12, 15])
 def test_cancelled_at_a_chunk_it_goes_on_from_there(run: Run, after: int, tmp_path: Path) -> None:
+    scope: Any = mock.Mock()
+
     async def stalling() -> AsyncIterator[bytes]:
         for number in range(after):
             yield BULK[number * 250_000 : (number + 1) * 250_000]
@@ -664,7 +668,6 @@ def test_cancelled_at_a_chunk_it_goes_on_from_there(run: Run, after: int, tmp_pa
         assert scope.cancelled_caught
         await aio.convert(pieces(BULK, 100_000), tmp_path / "eml")
 
-    scope: Any = mock.Mock()
     with small(batch=3):
         run(check)
     assert left(tmp_path / "eml") == undisturbed(BULK, tmp_path / "whole")
@@ -673,6 +676,7 @@ def test_cancelled_at_a_chunk_it_goes_on_from_there(run: Run, after: int, tmp_pa
 @pytest.mark.parametrize("after", [0, 1, 3, 9])
 def test_cancelled_in_the_middle_of_a_file(run: Run, after: int, path: Path, tmp_path: Path) -> None:
     calls = 0
+    scope: Any = mock.Mock()
 
     def progress(at: unmbox.Progress) -> None:
         nonlocal calls
@@ -687,7 +691,6 @@ def test_cancelled_in_the_middle_of_a_file(run: Run, after: int, path: Path, tmp
         assert scope.cancelled_caught
         await aio.convert(path, tmp_path / "eml")
 
-    scope: Any = mock.Mock()
     with mock.patch("unmbox._job._TICK", 0), small(batch=2):
         run(check)
     unmbox.convert(path, tmp_path / "whole")

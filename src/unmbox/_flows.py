@@ -153,16 +153,15 @@ class Inlet:
     bridge: Bridge
 
     def __init__(self, source: object) -> None:
-        self._source = Chunks(source)
+        self._source: Chunks | None = Chunks(source)
         self.name = self._source.name
-        self.aclose = self._source.aclose
         self.held = memoryview(b"")
         self._ended = False
 
     async def fetch(self) -> None:
         """Hold a chunk, unless the source has ended."""
         if not self.held and not self._ended:
-            self.held = memoryview(await self._source.next())
+            self.held = memoryview(await self._source.next() if self._source else b"")
             self._ended = not self.held
 
     def read(self, size: int, /) -> bytes:
@@ -171,6 +170,11 @@ class Inlet:
             self.bridge.ask(self.fetch)
         given, self.held = self.held[:size], self.held[size:]
         return bytes(given)
+
+    def release(self) -> Chunks | None:
+        """Forget the source, and hand it over to be closed."""
+        source, self._source = self._source, None
+        return source
 
 
 class AsyncTarget(Protocol):

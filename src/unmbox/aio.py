@@ -28,6 +28,7 @@ from unmbox._flows import (
     AsyncReadable,
     AsyncSink,
     AsyncTarget,
+    Chunks,
     Inflow,
     Inlet,
     Outflow,
@@ -220,10 +221,12 @@ class Messages(AsyncIterator[Message]):
     """
 
     def __init__(self, source: AsyncSourceLike, **options: Any) -> None:
-        self._inlet = Inlet(source) if is_async(source) else None
-        self._source: Any = self._inlet or source
         self._feed: Feed | None = None
+        self._inlet: Inlet | None = None
         self._stream = _Fed(self, **options)
+        self._source: Any = source
+        if is_async(source):
+            self._source = self._inlet = Inlet(source)
         self._broken = False
 
     async def __anext__(self) -> Message:
@@ -242,11 +245,19 @@ class Messages(AsyncIterator[Message]):
 
     async def aclose(self) -> None:
         """Close the source. Closing twice does no harm."""
-        self._stream.close()
+        if source := self._let_go():
+            await source.aclose()
+
+    def __del__(self) -> None:
+        self._let_go()
+
+    def _let_go(self) -> Chunks | None:
+        """Close what can be closed without waiting; returns the rest."""
+        if stream := getattr(self, "_stream", None):  # unless it never came to be
+            stream.close()
         if self._feed:
             self._feed.close()
-        if self._inlet:
-            await self._inlet.aclose()
+        return self._inlet.release() if self._inlet else None
 
     async def pull(self) -> None:
         """Have more of the source fed."""
