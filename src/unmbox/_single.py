@@ -65,7 +65,7 @@ class SingleParser(Parser):
             at = 3 * data.startswith(b"\xef\xbb\xbf")  # no header block: the empty line is what ends it
         self._emit(Junk, at)
         self._open(at, at - 1, WHOLE_SOURCE)
-        self._scan = max(0, self._scan)
+        self._from_line, self._scan = b"", max(0, self._scan)
         if empty := _EMPTY_LINE(data, at):
             self._emit_head(empty.end())
             self._state = self._read_body
