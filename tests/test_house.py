@@ -235,7 +235,7 @@ def project_files() -> list[Path]:
         path
         for path in found
         if path.is_file()
-        and path.suffix != ".mbox"
+        and path.suffix not in {".mbox", ".png"}
         and not path.name.startswith(".coverage")
         and path.name != ".git"
     ]
