@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ def test_a_profile_is_whole_and_called_like_its_file(name: str) -> None:
     assert profile.name == name
     assert profile.title
     assert profile.about
+
+
+@every
+def test_what_a_profile_forces_is_a_repair(name: str) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "repairs.md").read_text("utf-8")
+    codes = set(re.findall(r"^\| \[`([^`]+)`\]", text, re.MULTILINE))
+    assert len(codes) > 20
+    assert profiles.load(name).force <= codes | set(BODY_REPAIRS)
 
 
 @every

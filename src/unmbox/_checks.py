@@ -13,7 +13,7 @@ from typing import Any
 from unmbox import _decode, _headers
 from unmbox._addresses import split_mailboxes
 from unmbox._block import Repair
-from unmbox._fields import split_fields
+from unmbox._fields import Field, split_fields
 from unmbox._writer import BODY_BARE_CR, BODY_NUL, EmlWriter
 from unmbox.events import Body, End, Event, Head
 
@@ -153,10 +153,10 @@ class _Seen:
         yield from _more(max(map(len, block.split(b"\n"))), limit, "octets in a line of the header block")
 
     def _fields(self, block: bytes, limit: int) -> Iterator[str]:
-        yield from _more(len(split_fields(block)), limit, "header fields")
+        yield from _more(len(list(filter(_is_field, split_fields(block)))), limit, "header fields")
 
     def _field_size(self, block: bytes, limits: Mapping[str, int]) -> Iterator[str]:
-        for field in split_fields(block):
+        for field in filter(_is_field, split_fields(block)):
             name = field.key.decode("ascii", "replace")
             limit = limits.get(name, limits.get("*", _MOST))
             size = len(field.value.replace(b"\n", b"").strip())
@@ -193,6 +193,10 @@ class _Seen:
     def _ascii_header(self, block: bytes, _: bool) -> Iterator[str]:
         if not block.isascii():
             yield "octets beyond ASCII in the header block"
+
+
+def _is_field(field: Field) -> bool:
+    return bool(field.key)
 
 
 def _more(count: int, limit: int, what: str) -> Iterator[str]:

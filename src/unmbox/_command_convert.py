@@ -131,8 +131,6 @@ def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: An
         given = f'"{paths[0]}"' if paths else "nothing"
         raise click.UsageError(f"say what to convert and where to: SOURCE... DEST (given: {given})")
     *sources, destination = paths
-    for name in ("include", "exclude"):
-        options[name] = options[name] or None
     with bar(quiet=quiet) as show:
         report = unmbox.convert(opened(sources), destination, progress=show, **options)
     if as_json:

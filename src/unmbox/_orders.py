@@ -46,8 +46,8 @@ _USUAL: Mapping[str, Any] = {
 class Orders:
     """The options of one call of `convert`, checked. Raises `UsageError` for what cannot be.
 
-    `given` has the options that a profile may set, None where the caller leaves them to it. `options` are
-    those that a manifest records, `new_writer` makes a writer, `layout` and `sorter` are for `Batches`.
+    `given` has the options that a profile may set, None or () where the caller leaves them to it. `options`
+    are those that a manifest records, `new_writer` makes a writer, `layout` and `sorter` are for `Batches`.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Orders:
         return ZipPlace(self._destination, durable=durable, recorded=recorded, **zips)
 
     def _value(self, name: str, given: Any) -> Any:
-        if given is None:
+        if given is None or given == ():
             return self._profile.options.get(name, _USUAL[name])
         # One text would be a list of its letters.
         return (given,) if name in {"include", "exclude"} and isinstance(given, str) else given
