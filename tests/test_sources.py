@@ -316,6 +316,12 @@ def test_thunderbird_keeps_what_was_deleted_and_says_so(tmp_path: Path) -> None:
     assert [state.get("deleted", False) for state in states] == [False, True]
     assert states[1]["read"]
     assert all(b"X-Mozilla" not in data for data in tree(tmp_path / "eml").values())
+    report = unmbox.convert(folder, tmp_path / "kept", exclude="state:deleted")
+    assert (report.written, report.filtered) == (1, 1)
+    report = unmbox.convert(folder, tmp_path / "deleted", include=["state:deleted"])
+    assert (report.written, report.filtered) == (1, 1)
+    with pytest.raises(unmbox.UsageError, match="is no state"):
+        unmbox.convert(folder, tmp_path / "none", exclude="state:gone")
 
 
 def test_apples_package(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from unmbox._names import split_name
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._raw8 import Raw8Bit, is_unclear
+from unmbox._record import state_of
 from unmbox._report import Progress
 from unmbox._selection import Selection
 from unmbox._single import parser_for
@@ -210,9 +211,12 @@ class Contacts:
     def add(self, head: MessageHead) -> None:
         """Count the people of one message, once each; a message that is already in counts no more."""
         self.messages += 1
-        if self._wanted and self._wanted.unwanted(head, head.labels):
-            self.left_out += 1
-            return
+        if self._wanted:
+            labels, beside = head.labels, head.beside
+            state = state_of(head.block, labels) | dict(beside.state if beside else {})
+            if self._wanted.unwanted(head, labels, state):
+                self.left_out += 1
+                return
         digest = blake2b(content_of(head.block, head.envelope.date), digest_size=16).digest()
         if not self._rows.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount:
             self.copies += 1

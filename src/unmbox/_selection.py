@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timezone
 from typing import NamedTuple
 
@@ -12,6 +12,10 @@ from unmbox._head import MessageHead
 from unmbox.errors import UsageError
 
 When = str | date | datetime
+State = Mapping[str, bool | str]
+STATES = frozenset(
+    ["read", "answered", "flagged", "deleted", "draft", "important", "chat", "snoozed", "muted", "forwarded"]
+)
 _FIELDS = {
     "from": ("From", "Sender"),
     "to": ("To", "Cc", "Bcc", "Delivered-To", "X-Original-To"),
@@ -23,7 +27,7 @@ class _Term(NamedTuple):
     """One thing to look for, as it was written and as a question to a message."""
 
     text: str
-    matches: Callable[[MessageHead, Sequence[str]], bool]
+    matches: Callable[[MessageHead, Sequence[str], State], bool]
 
 
 class Selection:
@@ -33,7 +37,8 @@ class Selection:
     matches (without `include`: none of the second). A term is a label, in its own words or the English
     ones for what Gmail calls its own (``spam``, ``trash``, ``inbox``, ``category promotions``…), which takes
     in the labels nested in it; ``from:`` or ``to:`` with an address or ``@domain`` (To, Cc, Bcc,
-    Delivered-To, X-Original-To), ``address:`` for both; ``label:`` where a label looks like one of these.
+    Delivered-To, X-Original-To), ``address:`` for both; ``state:`` with a state as in the manifest, such as
+    ``state:deleted`` or ``state:read``; ``label:`` where a label looks like one of these.
 
     `since` and `until` are the first and the last day wanted. A day is compared with the message's own
     date, in the zone that the message states, as in file names; a `datetime`, or such a text, is an
@@ -62,12 +67,12 @@ class Selection:
     def __bool__(self) -> bool:
         return bool(self._include or self._exclude or self._since or self._until)
 
-    def unwanted(self, head: MessageHead, labels: Sequence[str]) -> str:
+    def unwanted(self, head: MessageHead, labels: Sequence[str], state: State) -> str:
         """Why a message is not wanted; "" if it is."""
         for term in self._exclude:
-            if term.matches(head, labels):
+            if term.matches(head, labels, state):
                 return f"excluded: {term.text}"
-        if self._include and not any(term.matches(head, labels) for term in self._include):
+        if self._include and not any(term.matches(head, labels, state) for term in self._include):
             return "not included"
         when = head.date
         if when is not None:
@@ -84,18 +89,22 @@ class Selection:
             if "@" not in rest:
                 raise UsageError(f"{text!r}: write an address or @domain after {kind}:")
             return _Term(text, _address(rest, _FIELDS[kind]))
+        if colon and kind == "state":
+            if rest.lower() not in STATES:
+                raise UsageError(f"{text!r} is no state: choose of {', '.join(sorted(STATES))}")
+            return _Term(text, lambda _head, _labels, state: bool(state.get(rest.lower())))
         label = rest if colon and kind == "label" else text.strip()
         if not label:
             raise UsageError(f"{text!r} is no label and no address")
         return _Term(text, self._label(label))
 
-    def _label(self, wanted: str) -> Callable[[MessageHead, Sequence[str]], bool]:
+    def _label(self, wanted: str) -> Callable[[MessageHead, Sequence[str], State], bool]:
         table = self._table
         meaning = table.meaning(wanted)
         if meaning.role != "user":
             name, states = meaning.name, meaning.states
 
-            def is_same(_: MessageHead, labels: Sequence[str]) -> bool:
+            def is_same(_: MessageHead, labels: Sequence[str], _state: State) -> bool:
                 return any(
                     found.role != "user"
                     and found.name == name
@@ -107,7 +116,7 @@ class Selection:
         key = wanted.casefold()
         below = key + "/"
 
-        def is_in(_: MessageHead, labels: Sequence[str]) -> bool:
+        def is_in(_: MessageHead, labels: Sequence[str], _state: State) -> bool:
             return any(label == key or label.startswith(below) for label in map(str.casefold, labels))
 
         return is_in
@@ -122,10 +131,10 @@ def addresses(head: MessageHead, fields: Iterable[str]) -> Iterable[str]:
                     yield key_of(mailbox.address)
 
 
-def _address(wanted: str, fields: Sequence[str]) -> Callable[[MessageHead, Sequence[str]], bool]:
+def _address(wanted: str, fields: Sequence[str]) -> Callable[[MessageHead, Sequence[str], State], bool]:
     key = key_of(wanted)
 
-    def matches(head: MessageHead, _: Sequence[str]) -> bool:
+    def matches(head: MessageHead, _: Sequence[str], _state: State) -> bool:
         found = addresses(head, fields)
         return any(each.endswith(key) for each in found) if key[0] == "@" else key in found
 

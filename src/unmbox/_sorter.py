@@ -47,7 +47,7 @@ class Sorter:
                 state |= beside.state
             mail.told = mail.told._replace(state=state)
         if self._selection:
-            mail.unwanted = self._selection.unwanted(mail.head, labels)
+            mail.unwanted = self._selection.unwanted(mail.head, labels, mail.told.state or {})
 
     def folders(self, mail: Mail) -> tuple[str, ...]:
         """The folders of a message, the primary first; "" is the destination itself."""
