@@ -16,6 +16,8 @@ from unmbox._parser import Parser
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 
 MIB = 1 << 20
+TOLD = 10_000
+"""From_ lines of a source that were not taken and come one by one."""
 DATED = b"From a@example.org Thu Jan  1 00:00:00 1970"
 MAIL = DATED + b"\nFrom: a@example.org\nSubject: one\n\nfirst\n\n"
 """A small message with the empty line behind it."""
@@ -80,8 +82,13 @@ def gather(events: Iterable[Event]) -> Gathered:
             found.messages.append(current)
             block, body = bytearray(event.data), bytearray()
         elif isinstance(event, Rejected):
-            assert not found.rejected or event.offset > found.rejected[-1].offset, "in the source's order"
-            found.rejected.append(event)
+            last = found.rejected[-1] if found.rejected else None
+            assert last is None or event.offset > last.offset, "in the source's order"
+            if last and len(found.rejected) > TOLD and last.reason == event.reason:
+                found.rejected[-1] = last._replace(lines=last.lines + event.lines)
+            else:
+                assert event.lines == 1 or len(found.rejected) >= TOLD
+                found.rejected.append(event)
         else:
             assert current is not None, "an event of a message stands outside one"
             if isinstance(event, End):

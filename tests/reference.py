@@ -1,7 +1,8 @@
 """A slow splitter to hold the parser against: the rule for separators, line by line, and nothing clever.
 
-It keeps the whole mailbox in memory, looks as far ahead as it likes, and knows one bound only: the span in
-which an attached message hides its From_ lines.
+It keeps the whole mailbox in memory, looks as far ahead as it likes, and knows two bounds only: how far
+behind a From_ line the boundary may come that makes it the open message's own, and how far before it the one
+that ends its multipart.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-MAX_SPAN = 16 << 20
+MAX_AHEAD = 1 << 20
+MAX_BEHIND = 1 << 12
 MAX_CLAIM = 1 << 20
 SETTLED = 1 << 20
 BOM = b"\xef\xbb\xbf"
@@ -126,7 +128,7 @@ def content_type(block: list[Line]) -> bytes | None:
 
 def boundaries_in(text: bytes) -> set[bytes]:
     """The boundaries that a text declares."""
-    found = re.findall(rb'boundary[ \t]*=[ \t]*(?:"([^"]+)"|([^;\s"]+))', text, re.IGNORECASE)
+    found = re.findall(rb'boundary[ \t]*=\s*(?:"([^"\n]+)"|([^;\s"]+))', text, re.IGNORECASE)
     return {quoted or bare for quoted, bare in found}
 
 
@@ -217,50 +219,61 @@ class Reference:
 
     def end_of_body(self, start: int, body: int, rejected: list[int]) -> int:
         """The line of the next separator; the lines that are none go to `rejected`."""
-        boundaries = boundaries_in(b"".join(line.text for line in self.lines[start + 1 : body]))
+        declared = boundaries_in(b"\n".join(line.text for line in self.lines[start + 1 : body]))
+        near = set(declared)  # and those that the body declares
+        known = set(declared)  # and those of parts that began with a From_ line
         part: tuple[bytes, list[Line]] | None = None  # since a boundary line: its boundary and the header
-        first_line = False
-        closers: set[bytes] = set()  # the boundaries that end the attached message
-        attached_at = 0
+        first_line = b""  # in the line behind a part's header: the part's boundary
         for at in range(start + 1, len(self.lines)):
             line = self.lines[at]
-            boundaries |= boundaries_in(line.text)
+            near |= boundaries_in(line.text)
             if line.text.startswith(b"From ") and at >= body:
-                if line.offset - attached_at > MAX_SPAN:
-                    closers = set()
-                hidden = first_line or closers or self.after_begin(at, start)
-                if not hidden and self.separates(at):
+                own = first_line or self.after_begin(at, start) or self.inside(at, start, declared, known)
+                if self.separates(at) and not own:
                     return at
+                if self.separates(at) and first_line:
+                    known.add(first_line)
                 rejected.append(line.offset)
-            first_line = False
+            first_line = b""
             if line.text.startswith(b"--"):
-                if any(line.text[2:].startswith(closer) for closer in closers):
-                    closers = set()
-                part = (line.text[2:].rstrip(b" \t"), [])
+                part = (line.text[2:].rstrip(), [])
             elif part and line.text:
                 # What is no field there is the part's text already.
                 real = is_header(line) or is_fold(line)
                 part = (part[0], [*part[1], line]) if real else None
             elif part:
                 boundary, block = part
-                first_line = boundary in boundaries or self.comes_again(boundary, block, at)
-                if first_line and not closers and self.holds_message(block, start, body):
-                    closers, attached_at = boundaries | {boundary}, line.ends
+                if boundary in near or self.opens(boundary, block, at, declared):
+                    first_line = boundary
                 part = None
         return len(self.lines)
 
-    def comes_again(self, boundary: bytes, block: list[Line], at: int) -> bool:
-        """Tell whether an undeclared boundary is one: MIME stands below it, and it comes again."""
+    def opens(self, boundary: bytes, block: list[Line], at: int, declared: set[bytes]) -> bool:
+        """Tell whether an undeclared boundary is one: MIME is below it, and it comes again or others do."""
         if boundary.endswith(b"--") or not any(name.startswith(b"content-") for name, _ in fields_of(block)):
             return False
-        return bool(boundary) and any(line.text.startswith(b"--" + boundary) for line in self.lines[at + 1 :])
+        return bool(boundary) and (bool(declared) or self.comes_again(boundary, at))
 
-    def holds_message(self, block: list[Line], start: int, body: int) -> bool:
-        """Tell whether a part is a message: it says so, or a digest's says nothing (RFC 2046 §5.1.5)."""
-        kind = content_type(block)
-        if kind is None:
-            return content_type(self.lines[start + 1 : body]) == b"multipart/digest"
-        return kind == b"message/rfc822"
+    def inside(self, at: int, start: int, declared: set[bytes], known: set[bytes]) -> bool:
+        """Tell whether a boundary of the open message comes again behind line `at`."""
+        for line in reversed(self.lines[start:at]):
+            dashed = line.text.rstrip() if line.text.startswith(b"--") else b""
+            if dashed[2:] in declared or self.lines[at].offset - line.offset > MAX_BEHIND:
+                break
+            if dashed.endswith(b"--") and dashed[2:-2] in declared:
+                return False
+        return any(self.comes_again(boundary, at) for boundary in known)
+
+    def comes_again(self, boundary: bytes, at: int) -> bool:
+        """Tell whether the boundary comes within 1 MiB, and not after a header that declares it anew."""
+        for later in self.lines[at + 1 :]:
+            if later.ends - self.lines[at].offset > MAX_AHEAD:
+                return False
+            if later.text.rstrip() in {b"--" + boundary, b"--" + boundary + b"--"}:
+                return True
+            if boundary in boundaries_in(later.text):
+                return False
+        return False
 
     def stray(self, start: int, at: int) -> bool:
         """Tell whether a From_ line stands in a header block that has not said yet whose it is."""

@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drive import DATED, MAIL, MIB, Gathered, count, gather, parse, random_cuts
+from drive import DATED, MAIL, MIB, Gathered, count, parse, random_cuts
 from strategies import SOUP
 from unmbox._fromline import LOOK_AHEAD, decide, is_dated
-from unmbox._parser import Parser
-from unmbox.events import Body
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r", b"  ", b" \t\r\n"], ids=repr)
@@ -396,6 +394,7 @@ def test_a_patch_as_an_attachment(header: bytes, newline: bytes) -> None:
         (b"-", b'"-"'),
         (b"x" * 70, b"x" * 70),
         (b"x" * 150, b"x" * 150),
+        (b"x" * 900, b"x" * 900),
     ],
 )
 def test_boundaries_as_they_are_declared(boundary: bytes, parameter: bytes) -> None:
@@ -404,6 +403,26 @@ def test_boundaries_as_they_are_declared(boundary: bytes, parameter: bytes) -> N
             b"\ntext\n", b"Content-Type: text/plain\n\n" + PATCH, boundary=boundary, parameter=parameter
         )
     )
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        b"boundary*=us-ascii''b%31",
+        b"boundary*0=b; boundary*1=1",
+        b'boundary*0="b";\n\tboundary*1="1"',
+        b"BOUNDARY*0*=us-ascii'en'%62; boundary*1*=%31",
+        b"boundary*0*=''b; charset=x; boundary*1=1",
+        b"boundary*00=b; boundary*01=1",
+        b"boundary*0=b1",
+    ],
+)
+def test_parameters_of_rfc_2231(parameter: bytes) -> None:
+    """Only a boundary that is known hides the first line of a part behind which it does not come again."""
+    header = MULTIPART.replace(b"boundary=%s", parameter.replace(b"%", b"%%")) % ()
+    cut_off = mail(b"--b1\n\n" + MAIL + b"text\n\n", header)
+    assert count(cut_off + MAIL) == 2
+    assert count(cut_off.replace(b"oundary", b"ounds") + MAIL) == 3
 
 
 @pytest.mark.parametrize("name", [b"boundary", b"Boundary", b"BOUNDARY", b"boundary "])
@@ -568,27 +587,58 @@ def test_boundaries_that_nothing_declares() -> None:
         assert count(mail(text) + MAIL) == 2, text
 
 
-def test_an_attached_message_that_nothing_closes() -> None:
-    """After 16 MiB the mail that follows is mail again."""
-    data = mail(b"--b1\nContent-Type: message/rfc822\n\n" + MAIL, MULTIPART % b"b1")
-    filler = (
-        DATED + b"\nFrom: b\nSubject: y\n\n" + b"the quick brown fox jumps over the lazy dog\n" * 1500 + b"\n"
-    )
-    parser = Parser()
-    events = parser.feed(data)
-    fed = 0
-    while fed < 18 * MIB:
-        events += [event for event in parser.feed(filler) if not isinstance(event, Body)]
-        fed += len(filler)
-    events += parser.close()
-    found = gather(events)
-    hidden = [rejected.offset for rejected in found.rejected]
-    assert len(found.messages) > 1
-    assert all(offset < 16 * MIB + 200 for offset in hidden)
-    assert 16 * MIB - 2 * len(filler) < max(hidden)
-    assert 16 * MIB < found.messages[1].head.offset < 16 * MIB + 2 * len(filler)
-    assert len(found.messages) - 1 + len(hidden) == fed // len(filler) + 1
-    assert found.tiled() == fed + len(data)
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+def test_an_attached_message_that_nothing_closes(newline: bytes) -> None:
+    """It was cut off: all mail behind its first line is mail, from the first message on."""
+    for part in [MAIL, b"From: b@example.org\nSubject: in\n\ncut off he\n\n"]:
+        data = mail(b"--b1\nContent-Type: message/rfc822\n\n" + part, MULTIPART % b"b1")
+        other = DATED + b"\nFrom: b\nSubject: y\n\n" + b"the quick brown fox\n" * 15_000 + b"\n"
+        whole = (data + other * 8 + MAIL).replace(b"\n", newline)
+        found = parse(whole, range(0, len(whole), 65536))
+        assert [m.head.offset for m in found.messages[:2]] == [0, len(data.replace(b"\n", newline))]
+        assert len(found.messages) == 10
+        assert found.tiled() == len(whole)
+
+
+@pytest.mark.parametrize("size", [100, 60_000, 1_000_000])
+@pytest.mark.parametrize("kind", [b"message/rfc822", b"text/x-patch", b"text/plain"])
+def test_inside_a_multipart_whose_boundary_comes_again(kind: bytes, size: int) -> None:
+    """Whatever the part is, and wherever in it the line stands: behind the boundary the message goes on."""
+    filler = b"the quick brown fox jumps over it\n" * (size // 34)
+    part = b"Content-Type: " + kind + b"\n\nSubject: in\n\n" + filler + b"\n" + MAIL + MAIL + filler + b"\n"
+    data = multipart(b"\ntext\n", part) + b"\n"
+    for cuts in [(), range(0, len(data), 65536), random_cuts(data, 9)]:
+        found = parse(data + MAIL, cuts)
+        assert [m.head.offset for m in found.messages] == [0, len(data)]
+        assert [rejected.reason for rejected in found.rejected] == ["inside-multipart"] * 2
+
+
+@pytest.mark.parametrize("more", [-2, -1, 0, 1, 2])
+def test_the_boundary_around_the_bound(more: int) -> None:
+    last = b"--b1--\n"
+    between = MAIL + b"x" * (MIB - len(MAIL) - 1 - len(last) + more) + b"\n"
+    data = mail(b"--b1\n\ntext\n\n", MULTIPART % b"b1")
+    for cuts in [(), range(0, len(data) + MIB, 65536), [len(data) + MIB - 1, len(data) + MIB]]:
+        found = parse(data + between + last + b"\n" + MAIL, cuts)
+        assert len(found.messages) == 2 + (more > 0)
+
+
+def test_a_boundary_that_a_later_message_declares_anew() -> None:
+    """Some mailers give all their mail the same boundary; a copy of a message has it, too."""
+    cut_off = mail(b"--b1\nContent-Type: text/plain\n\ncut off he\n\n", MULTIPART % b"b1")
+    whole = multipart(b"Content-Type: text/plain\n\ntext\n")
+    assert count(cut_off + whole) == 2
+    assert count(cut_off + cut_off + whole + b"\n" + MAIL) == 4
+    other = whole.replace(b"=b1", b"*=\"us-ascii''%62%31\"")
+    assert count(cut_off + other + b"\n" + MAIL) == 3
+
+
+def test_a_footer_behind_the_last_boundary() -> None:
+    """What a mailing list's server adds ends no multipart anew, and needs no look ahead."""
+    footer = b"_____\nexample mailing list\nTo leave: https://lists.example.org\n"
+    data = multipart(b"Content-Type: text/plain\n\ntext\n") + footer * 20 + b"\n"
+    again = b"--b1\nno boundary of the message that has ended\n"
+    assert count(data + MAIL + again) == 2
 
 
 def test_an_attached_message_that_ends_after_megabytes() -> None:

@@ -38,7 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "_head _selection",
-        "_window _parser _single",
+        "_window _judge _parser _single",
         "_writer _checks",
         "sources _flow _packed _tar _zip _search _exports _remote _opened",
         "_volume sinks zips",

@@ -17,7 +17,7 @@ from reference import split as reference_split
 from strategies import Mailbox, any_octets, cuttings, mailboxes, soups
 from unmbox._parser import Parser
 from unmbox.errors import UnmboxError, UsageError
-from unmbox.events import Body, Event, Head, HeadRest, Junk
+from unmbox.events import Body, Event, Head, HeadRest, Junk, Rejected
 
 VARIANTS = ["auto", "mboxrd", "mboxo", "mboxcl", "mboxcl2"]
 
@@ -297,16 +297,41 @@ def test_memory_stays_flat(start: bytes, piece: bytes, variant: str) -> None:
     assert held_back([start, *[piece] * 64], variant) < 2.5 * MIB
 
 
-def test_many_from_lines_cost_no_memory() -> None:
-    """Lines that say ``From `` without end are reported as they come."""
+@pytest.mark.parametrize("ahead", [b"", MAIL], ids=["junk", "body"])
+@pytest.mark.parametrize("size", [65536, 1000, 77])
+def test_many_from_lines_are_told_one_by_one_and_then_counted(ahead: bytes, size: int) -> None:
+    """The first 10,000 each with its octets; those behind them cost no memory and none is forgotten."""
+    quoted = b">From there on\n"
+    one = b"From here\nand there\n" + quoted + b"From me: to you\nNote: x\n\nFrom \n" * 2
+    data = ahead + one * 5000 + MAIL
     parser = Parser(variant="mboxrd")
-    said = len(parser.feed(MAIL))
-    for _ in range(20):
-        now = len(parser.feed(b"From here\nand there\n" * 1000))
-        assert now > 1000
-        said += now
-    said += len(parser.close())
-    assert said > 20 * 1000
+    events: list[Event] = []
+    for at in range(0, len(data), size):
+        said = parser.feed(data[at : at + size])
+        assert said or at + size < 4 * 65536
+        events += said
+    events += parser.close()
+    rejected = [event for event in events if isinstance(event, Rejected)]
+    starts = [match.start() for match in re.finditer(rb"(?m)^From (?!a@)", data)]
+    assert [event.offset for event in rejected[:10_000]] == starts[:10_000]
+    assert all(event.lines == 1 for event in rejected[:10_000])
+    assert sum(event.lines for event in rejected) == len(starts) == 25_000
+    told = {event.offset: event for event in rejected}
+    assert all(data.startswith(b"From ", offset) for offset in told)
+    found = gather(events)
+    assert found == parse(data, (), "mboxrd")
+    assert found.messages[-1].body == b"first\n"
+    if ahead:
+        assert found.messages[0].body == b"first\n\n" + (one * 5000).replace(b">From", b"From")
+
+
+def test_many_from_lines_in_a_header_block_cost_no_memory() -> None:
+    parser = Parser(variant="mboxrd")
+    assert parser.feed(DATED + b"\n" + (b"Received: x\n" + DATED + b"\n") * 17_000) == []
+    events = [*parser.feed(b"From: a\n\ntext\n"), *parser.close()]
+    rejected = [event for event in events if isinstance(event, Rejected)]
+    assert len(rejected) == 10_001
+    assert sum(event.lines for event in rejected) == 17_000
 
 
 class Calls:

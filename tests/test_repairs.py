@@ -19,7 +19,7 @@ from unmbox import _made as made
 from unmbox._block import Block
 from unmbox._fields import MAX_FIELDS, Field, join_fields, split_block, split_fields
 from unmbox._health import is_healthy
-from unmbox._parser import MAX_HEAD
+from unmbox._judge import MAX_HEAD
 from unmbox._repairs import RULES, repair
 from unmbox.events import Body, End, Head, HeadRest
 

@@ -59,10 +59,10 @@ class Assembly:
         elif isinstance(event, End):
             return self._complete(event)
         elif isinstance(event, Rejected):
-            if len(self.strays) < MANY_STRAYS:
+            if event.lines == 1 and len(self.strays) < MANY_STRAYS:
                 self.strays.append(event)
             else:
-                self.uncounted += 1
+                self.uncounted += event.lines
         elif self._state and event.offset >= self._state.junk:
             self._state.junk += len(event.data)
         return None

@@ -214,7 +214,7 @@ class _Run:
 
     def _record(self, event: Rejected) -> None:
         found = self.found
-        found.rejections[event.reason] += 1
+        found.rejections[event.reason] += event.lines
         if len(found.rejected) < _REJECTED_KEPT:
             line = event.line.decode("utf-8", "backslashreplace")
             found.rejected.append(RejectedLine(self._name, event.offset, line, event.reason))

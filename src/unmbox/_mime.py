@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import re
+from array import array
 from itertools import islice
 
-from unmbox._fromline import LOOK_AHEAD
-
-MAX_ATTACHED = 16 << 20
-"""Octets after which an attached mailbox that nothing closes no longer hides From_ lines."""
-MAX_PEEKS = 100
-"""How often in one message undeclared boundaries are looked for ahead: bounds the cost of hostile mail."""
+BOUNDARY_AHEAD = 1 << 20
+"""Octets behind a From_ line within which the open message's boundary tells that the line is its own."""
 
 # Why a From_ line is the open message's own text.
 FIRST_OF_PART = "first-line-of-mime-part"
-IN_ATTACHED = "inside-attached-mailbox"
+IN_MULTIPART = "inside-multipart"
 INCLUDED = "after-included-message-marker"
 
-# Searched for in lower case; the values are then taken from the octets as they are.
-_DECLARED = re.compile(rb"boundary[ \t]*=[ \t]*(?:\"([^\"\r\n]{1,200})\"|([^\s;\"]{1,200}))").finditer
-_MAX_DECLARED = 100
-_MAY_BE_PART = re.compile(rb"--|[ \t]|[!-9;-~]+[ \t]*:").match
-_PART = re.compile(rb"\n?--([^\r\n]{1,200}?)[ \t]*\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
-_PART_HEADER = re.compile(rb"\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
-_MAX_BOUNDARY = 300  # octets of a line that closes a part, white space behind it included
-_MESSAGE = re.compile(rb"(?:^|\n)Content-Type[ \t]*:\s*\"?message/(?:rfc822|global|news)", re.IGNORECASE)
+# RFC 2231 §3 and §4: a parameter in numbered sections, or with a charset and octets as %XX. Searched for in
+# small letters; the values are then taken from the octets as they are.
+_DECLARED = re.compile(
+    rb"boundary[ \t]*(?:\*(\d+))?(\*?)[ \t]*=[ \t\r\n]*(?:\"([^\"\r\n]{1,998})\"|([^\s;\"]{1,998}))"
+).finditer
+_MAX_BOUNDARIES = 100
+_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_MAY_BE_PART = re.compile(rb"-|[ \t]|[!-9;-~]+[ \t]*:").match
+_PART = re.compile(rb"\n--([^\r\n]{1,998})\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
+# The line end behind it is the one before the next such line, so it is not taken.
+_DASHED = re.compile(rb"\n--([^\r\n]*)\r?(?=\n|\Z)")
+_REST_OF_DASHED = re.compile(rb"(?:--)?[ \t]*\r?(?=\n|\Z)").match
+_BUCKETS = 1 << 16
 _INCLUDED = re.compile(rb"-+ ?Begin (?:Included|Forwarded) Message ?-+[ \t]*", re.IGNORECASE)
 
 
-def may_open_part(data: bytes, line: int) -> bool:
-    """Whether a line may be the last of a part's header, or a marker: nine lines in ten are neither."""
-    return _MAY_BE_PART(data, line) is not None
+def may_open_part(line: bytes, at: int) -> bool:
+    """Whether the line at `at` may be the last of a part's header, or a marker: nine in ten are neither."""
+    return _MAY_BE_PART(line, at) is not None
 
 
 def follows_marker(before: bytes) -> bool:
@@ -39,103 +41,144 @@ def follows_marker(before: bytes) -> bool:
     return lines.endswith(b"-") and _INCLUDED.fullmatch(lines, lines.rfind(b"\n") + 1) is not None
 
 
+def is_multipart(head: bytes) -> bool:
+    """Whether a header block may declare a boundary."""
+    return b"boundary" in head.lower()
+
+
+def boundaries(octets: bytes) -> list[bytes]:
+    """The boundaries that these octets declare, a hundred of them at most."""
+    found: list[bytes] = []
+    for match in islice(_DECLARED(octets.lower()), _MAX_BOUNDARIES):
+        value = octets[slice(*match.span(match.lastindex or 0))]
+        if match[2]:
+            value = _PERCENT.sub(lambda code: bytes([int(code[1], 16)]), value.rpartition(b"'")[2])
+        if match[1] and int(match[1][:4]) and found:
+            found[-1] += value
+        else:
+            found.append(value)
+    return found
+
+
 class OpenMessage:
     """What a message's parts say of the From_ lines in its body. `head` is its header block."""
 
+    __slots__ = ("_declared", "_inside_to", "_known")
+
     def __init__(self, head: bytes) -> None:
-        self._digest = b"multipart/digest" in head.lower()
-        self._declared = _boundaries(head)
-        self._peeks = 0
-        self._closing: re.Pattern[bytes] | None = None  # finds the line that closes an attached mailbox
-        self._begun = 0  # the source's offsets where that mailbox began,
-        self._seen = 0  # and up to which it was searched
+        self._declared = boundaries(head)
+        self._known = self._declared.copy()  # and those of parts that began with a From_ line
+        self._inside_to = 0  # the source's offset of a boundary that is known to come
 
-    def claims(self, before: bytes, data: bytes, at: int, offset: int, at_eof: bool) -> str | None:
-        """Why the line at ``data[at]``, after an empty line, is the message's own, "" if it is not.
+    def is_closed_by(self, line: bytes) -> bool:
+        """Whether a line closes the outermost multipart, as most mail does just before the next message."""
+        return (
+            line.startswith(b"--")
+            and line.endswith(b"--")
+            and line[2:-2] in self._declared
+            and line[2:] not in self._declared
+        )
 
-        `before` are the octets of the message before it, `offset` is its place in the source. None where
-        more octets decide.
+    def claims(self, before: bytes, blank: bool, ahead: Ahead, at: int) -> str | None:
+        """Why the From_ line at the source's offset `at` is the message's own; "" if it is not.
+
+        `before` are the octets of the message before it, of which the last line is empty if `blank`. None
+        where more octets decide.
         """
-        lines = before.rstrip(b"\r\n")
-        last = lines[lines.rfind(b"\n") + 1 :]
-        if last[2:-2] in self._declared and last[2:] not in self._declared and last.endswith(b"--"):
-            return ""  # the outermost multipart has ended, as most do just before the next message
-        start = before.rfind(b"\n--", 0, len(lines))
+        lines = before.rstrip()
+        if self.is_closed_by(lines[lines.rfind(b"\n") + 1 :]):
+            return ""
+        if at < self._inside_to:
+            return IN_MULTIPART
+        if self._declared:
+            for line in map(bytes.rstrip, reversed(_DASHED.findall(before))):
+                if line in self._declared:
+                    break
+                if self.is_closed_by(b"--" + line):
+                    return ""
+        start = before.rfind(b"\n--") if blank else -1
         part = _PART.fullmatch(before, start) if start >= 0 else None
-        if part is None:
-            return IN_ATTACHED if self._declared and self._attaches(before, offset) else ""
-        boundary, header = part.groups()
-        if boundary not in self._declared:
-            known = self._is_nested(boundary, header, before, data, at, at_eof)
-            if not known:
-                return None if known is None else ""
-        if self._holds_message(header):
-            self._attach(boundary, offset)
-        return FIRST_OF_PART
+        if part:
+            boundary = part[1].rstrip()
+            opens = self._is_nested(boundary, part[2], before, ahead)
+            if opens is None:
+                return None
+            if opens:
+                if boundary not in self._known and len(self._known) < _MAX_BOUNDARIES:
+                    self._known.append(boundary)
+                return FIRST_OF_PART
+        for boundary in self._known:
+            found = ahead.find(boundary)
+            if found is None:
+                return None
+            if found >= 0:
+                self._inside_to = found
+                return IN_MULTIPART
+        return ""
 
-    def _is_nested(
-        self, boundary: bytes, header: bytes, before: bytes, data: bytes, at: int, at_eof: bool
-    ) -> bool | None:
-        """Whether a multipart within this one has the boundary: declared just before, or coming again.
+    def _is_nested(self, boundary: bytes, header: bytes, before: bytes, ahead: Ahead) -> bool | None:
+        """Whether a boundary is one: declared in the header or just before, or coming again.
 
         Undeclared dashes without a field of MIME below them, or closing ones, are a signature's.
         """
-        if boundary in _boundaries(before):
+        if boundary in self._known or boundary in boundaries(before):
             return True
         if b"content-" not in header.lower() or boundary.endswith(b"--"):
             return False
         if self._declared:
             return True
-        if self._peeks >= MAX_PEEKS:
-            return False
-        again = data.find(b"\n--" + boundary, at, at + LOOK_AHEAD) >= 0
-        if not again and not at_eof and len(data) - at <= LOOK_AHEAD:
-            return None
-        self._peeks += 1
-        return again
+        found = ahead.find(boundary)
+        return None if found is None else found >= 0
 
-    def _holds_message(self, header: bytes) -> bool:
-        # RFC 2046 §5.1.5: what a digest holds are messages, said or not.
-        return _MESSAGE.search(header) is not None or (self._digest and b"content-type" not in header.lower())
 
-    def _attaches(self, before: bytes, offset: int) -> bool:
-        """Whether the last part that began in these octets is an attached message: the rest is its text."""
-        ends = [opened.end() for opened in _boundary_lines(self._declared).finditer(before)]
-        part = _PART_HEADER.match(before, ends[-1] - 1) if ends else None
-        if part is None or not self._holds_message(part[1]):
-            return False
-        self._attach(b"", offset)
-        return True
+class Ahead:
+    """What stands behind a From_ line: whether a line there is a certain boundary.
 
-    def _attach(self, boundary: bytes, offset: int) -> None:
-        """From here on the message's text is a mailbox, up to a boundary of this part or of one around it."""
-        self._closing = _boundary_lines(self._declared | {boundary} - {b""})
-        self._begun = self._seen = offset
+    Mail made to be slow asks for another boundary at every From_ line. So each octet is searched for boundary
+    lines once, whoever asks, and where the last of them was seen is kept by a hash of it, in half a megabyte;
+    only what that does not rule out is searched for.
+    """
 
-    def holds(self, behind: bytes, data: bytes, at: int, base: int) -> bool:
-        """Whether ``data[at]`` is inside an attached mailbox that no boundary has closed yet.
+    __slots__ = ("_at", "_at_eof", "_base", "_data", "_last_seen", "_seen")
 
-        `behind` are the octets before `data`, `base` is the source's offset of ``data[0]``.
+    def __init__(self) -> None:
+        self._last_seen = array("Q")
+        self._seen = 0  # the source's offset up to which all lines are in
+        self._data = b""
+        self._at = self._base = 0
+        self._at_eof = False
+
+    def look(self, data: bytes, at: int, base: int, at_eof: bool) -> None:
+        """Stand at ``data[at]``; `base` is the source's offset of ``data[0]``."""
+        self._data, self._at, self._base, self._at_eof = data, at, base, at_eof
+
+    def find(self, boundary: bytes) -> int | None:
+        """The source's offset of the next such line, closing or not, within `BOUNDARY_AHEAD` octets.
+
+        -1 if none comes, or only after a header that declares the same boundary: what it then parts is the
+        next message. None where more octets decide.
         """
-        closing = self._closing
-        if closing is None:
-            return False
-        # Where the last look ended, but for a boundary of which it may have seen the beginning.
-        start = max(self._seen - _MAX_BOUNDARY, self._begun) - base
-        near = start >= 0
-        closed = closing.search(data, start, at) if near else closing.search(behind[start:] + data[:at])
-        self._seen = base + at
-        if closed or self._seen - self._begun > MAX_ATTACHED:
-            self._closing = None
-        return self._closing is not None
+        data, at = self._data, self._at
+        stop = min(len(data), at + BOUNDARY_AHEAD)
+        if not (self._at_eof and stop == len(data)):
+            stop = data.rfind(b"\n", at, stop) + 1
+        self._index(stop)
+        if self._last_seen and self._last_seen[hash(boundary) % _BUCKETS] > self._base + at:
+            line = data.find(b"\n--" + boundary, at, stop)
+            while line >= 0:
+                if _REST_OF_DASHED(data, line + 3 + len(boundary), stop):
+                    return -1 if boundary in boundaries(data[at:line]) else self._base + line
+                line = data.find(b"\n--" + boundary, line + 1, stop)
+        return -1 if self._at_eof or len(data) - at >= BOUNDARY_AHEAD else None
 
-
-def _boundaries(octets: bytes) -> frozenset[bytes]:
-    """The boundaries that these octets declare."""
-    spans = (match.span(match.lastindex or 0) for match in _DECLARED(octets.lower()))
-    return frozenset(octets[slice(*span)] for span in islice(spans, _MAX_DECLARED))
-
-
-def _boundary_lines(boundaries: frozenset[bytes]) -> re.Pattern[bytes]:
-    """What finds a line that is one of these boundaries, closing or not. Compiling it takes 0.1 ms."""
-    return re.compile(rb"\n--(?:" + b"|".join(map(re.escape, boundaries)) + rb")(?:--)?[ \t]*\r?\n")
+    def _index(self, stop: int) -> None:
+        base = self._base
+        start = max(self._at, self._seen - base)
+        for match in _DASHED.finditer(self._data, start, stop) if start < stop else ():
+            if not self._last_seen:
+                self._last_seen = array("Q", bytes(8 * _BUCKETS))
+            line = match[1].rstrip()
+            self._last_seen[hash(line) % _BUCKETS] = base + match.start() + 1
+            if line.endswith(b"--"):
+                self._last_seen[hash(line[:-2]) % _BUCKETS] = base + match.start() + 1
+        self._seen = max(self._seen, base + stop - 1)

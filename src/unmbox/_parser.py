@@ -8,19 +8,19 @@ still change: a line that may become a From_ line, and the line end before it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
-from unmbox._fromline import DATED_AFTER_BLANK, TOO_LONG, common_line, decide, holds_trace_fields_only
-from unmbox._mime import IN_ATTACHED, INCLUDED, OpenMessage, follows_marker, may_open_part
+from unmbox._fromline import DATED_AFTER_BLANK, common_line
+from unmbox._judge import MAX_HEAD, MAX_TOLD, Judge
 from unmbox._scan import (
+    FROM_LINE,
     FROM_SIZE,
-    WINDOW,
+    empty_line,
     find_from,
     find_line_end,
+    head_stop,
     hold_back,
     start_of_line_end,
-    unquote,
 )
 from unmbox._variant import (
     NO_LENGTH,
@@ -28,33 +28,27 @@ from unmbox._variant import (
     VARIANTS,
     as_stored,
     content_length,
+    end_of_claim,
     is_cr_only,
     settle_variant,
 )
-from unmbox._window import LOOK_BEHIND, MAX_LINE, SETTLE, Window, as_bytes
+from unmbox._window import SETTLE, as_bytes
 from unmbox.errors import UsageError
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
-
-MAX_HEAD = 1 << 20
-"""Octets of a header block in a `Head`. Postfix takes 100 KiB of header, Exim 1 MiB."""
-MAX_CLAIM = 1 << 20
-"""Largest Content-Length that is believed: it is verified by looking ahead, and that much is held."""
 
 # What the octets and the open message say beyond `_fromline` and `_mime`.
 BY_LENGTH = "Content-Length"
 RESUMED = "known before"
-IN_HEADER_BLOCK = "inside-header-block"
 IN_CLAIM = "inside-content-length"
 HEAD_TOO_LONG = "head-too-long"
 CLAIM_IGNORED = "content-length-ignored"
 
 _BOM = b"\xef\xbb\xbf"
-_HEAD_STOP = re.compile(rb"\n(?:\r?\n|From )")
+_QUOTE = ord(">")
+_new = tuple.__new__  # half of what it costs to call the class; for what comes with every message
 
-_Verdict = tuple[bool, str]
 
-
-class Parser(Window):
+class Parser(Judge):
     """Turns the octets of one mailbox into events, whatever the cutting (sans-I/O).
 
     `variant` is how bodies are quoted: ``"mboxrd"`` (one ``>`` is taken from ``>+From ``), ``"mboxo"``
@@ -67,7 +61,8 @@ class Parser(Window):
     properties `variant`, `newline` and `charset` had said.
 
     Nothing but `UsageError` (an unknown variant, `feed` after `close`) is raised, whatever the octets.
-    Held back are at most 1 MiB of a header block or of a claimed body, else 64 KiB and the last chunk.
+    Held back are at most 1 MiB of a header block, of a claimed body or behind a From_ line in a multipart,
+    else 64 KiB and the last chunk.
     """
 
     def __init__(
@@ -81,8 +76,7 @@ class Parser(Window):
     ) -> None:
         if variant not in VARIANTS:
             raise UsageError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
-        super().__init__(offset or 0)
-        self._variant = settled or variant
+        super().__init__(offset or 0, settled or variant)
         self._by_length = variant in {"mboxcl", "mboxcl2"}
         self._swapped = newline == b"\r"
         self._charset = charset
@@ -92,14 +86,10 @@ class Parser(Window):
 
         # The open message.
         self._offset = 0  # of its From_ line in the source
-        self._block = 0  # of its header block in the source
         self._from_line = b""
         self._reason = ""
-        self._head: bytes | None = None  # its header block, once `Head` has gone out
-        self._mime: OpenMessage | None = None
         self._notes: tuple[str, ...] = ()
         self._strays: list[Rejected] = []  # From_ lines in a header block, told after its `Head`
-        self._trace_only = True
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next octets (any number) and return what they made certain, in the source's order."""
@@ -141,7 +131,7 @@ class Parser(Window):
             self._swapped = True
             self._data = data = data.translate(SWAP_CR_LF)
         if self._variant == "auto":
-            self._variant = settle_variant(data[:SETTLE])
+            self._set_variant(settle_variant(data[:SETTLE]))
         self._state = self._read_junk
         self._scan = len(_BOM) if data.startswith(_BOM) else 0
         if data.startswith(b"From ", self._scan):
@@ -160,27 +150,27 @@ class Parser(Window):
         return self._judge_junk(self._scan, at_eof)
 
     def _read_junk(self, at_eof: bool) -> bool:
-        data = self._data
-        while match := find_from(data, self._scan):
-            if match.end() - match.start() == FROM_SIZE:
-                self._scan = match.start()
-                return self._judge_junk(match.start() + 1, at_eof)
-            self._scan = match.end()  # ">From ", a line like any other here
-        settled, self._scan = (len(data), len(data)) if at_eof else hold_back(data, self._scan)
+        at = find_from(self._data, self._scan, FROM_LINE)
+        if at >= 0:
+            self._scan = at - 1
+            return self._judge_junk(at, at_eof)
+        end = len(self._data)
+        settled, self._scan = (end, end) if at_eof else hold_back(self._data, self._scan)
         self._emit(Junk, settled)
         return False
 
     def _judge_junk(self, at: int, at_eof: bool) -> bool:
         """Decide on a From_ line with no message open; False where it needs more octets."""
+        if self._pass_prose(at):
+            self._state = self._read_junk
+            return True
         line_end = find_line_end(self._data, at, at_eof)
-        if line_end is None:
-            return False
         alone = not self._before(at).removeprefix(_BOM).strip()
         blank = alone or self._blank_before(at)
-        verdict = self._decide(at, line_end, blank, at_eof, alone=alone)
-        if verdict is None:
-            return False
+        verdict = None if line_end is None else self._decide(at, line_end, blank, at_eof, alone=alone)
         self._emit(Junk, at)
+        if line_end is None or verdict is None:
+            return False
         if verdict[0]:
             self._open(at, line_end, verdict[1])
         else:
@@ -190,19 +180,6 @@ class Parser(Window):
 
     # -- From_ lines ---------------------------------------------------------------------------------
 
-    def _decide(
-        self, at: int, line_end: int, blank: bool, at_eof: bool, *, alone: bool = False
-    ) -> _Verdict | None:
-        if line_end < 0:
-            return False, TOO_LONG
-        return decide(self._data, at, line_end, blank_before=blank, alone=alone, at_eof=at_eof)
-
-    def _reject(self, at: int, line_end: int, reason: str) -> Rejected:
-        if line_end < 0:
-            line_end = at + MAX_LINE
-        self._scan = line_end
-        return Rejected(self._base + at, self._line(at, line_end), reason)
-
     def _open(self, at: int, line_end: int, reason: str) -> None:
         """Begin the message whose From_ line stands at `at`."""
         self._offset = self._base + at
@@ -211,6 +188,7 @@ class Parser(Window):
         self._out = self._checked = block = min(line_end + 1, len(self._data))
         self._block = self._base + block
         self._scan = line_end
+        self._quoted = -1
         self._head = self._mime = None
         self._notes = ()
         self._trace_only = True
@@ -225,7 +203,8 @@ class Parser(Window):
     def _read_head(self, at_eof: bool) -> bool:
         """Find the block's end: an empty line, a From_ line that separates, or the end of the source."""
         data = self._data
-        while match := _HEAD_STOP.search(data, self._scan):
+        end = len(data)
+        while match := head_stop(data, self._scan, end):
             self._scan = match.start()
             if match.end() - match.start() < FROM_SIZE:
                 self._emit_head(match.end())
@@ -246,7 +225,7 @@ class Parser(Window):
                 return True
             stray = self._reject(at, line_end, verdict[1])
             if self._base + at - self._block <= MAX_HEAD:
-                self._strays.append(stray)
+                self._keep_stray(stray)
             else:
                 self._emit_head(start_of_line_end(data, at))
                 self._events.append(stray)
@@ -262,19 +241,13 @@ class Parser(Window):
             self._emit_head(settled)
         return False
 
-    def _decide_in_head(self, at: int, line_end: int, at_eof: bool) -> _Verdict | None:
-        if self._base + at - self._block <= MAX_HEAD and self._only_trace_fields(at):
-            # A relay wrote the message's own From_ line among the fields: it begins nothing.
-            return False, IN_HEADER_BLOCK
-        return self._decide(at, line_end, self._blank_before(at), at_eof)
-
-    def _only_trace_fields(self, at: int) -> bool:
-        """Whether the block up to `at` is all fields, and none that every message has."""
-        if self._trace_only and at > self._checked:
-            lines = b"\n" + self._data[self._checked : at - 1]
-            self._trace_only = holds_trace_fields_only(lines)
-            self._checked = at
-        return self._trace_only
+    def _keep_stray(self, stray: Rejected) -> None:
+        """Keep a From_ line until the `Head` is out; flat in memory once lines are only counted."""
+        last = self._strays[-1] if self._strays else None
+        if last and self._told > MAX_TOLD + 1 and last.reason == stray.reason:
+            self._strays[-1] = last._replace(lines=last.lines + stray.lines)
+        else:
+            self._strays.append(stray)
 
     def _emit_head(self, end: int) -> None:
         """Hand on the block up to `end`: as `Head` up to its bound, as `HeadRest` from there."""
@@ -295,101 +268,68 @@ class Parser(Window):
     # -- the body ------------------------------------------------------------------------------------
 
     def _read_body(self, at_eof: bool) -> bool:
-        data = self._data
-        while match := find_from(data, self._scan):
-            line = match.start()
-            if match.end() - line > FROM_SIZE:
-                self._unquote(match, len(data))
+        """Find the next From_ line. Messages that plainly follow one another are read in this one loop."""
+        data, base, events = self._data, self._base, self._events
+        end_of_data = len(data)
+        at = self._find(self._scan)
+        while at >= 0:
+            if data[at - 1] == _QUOTE:
+                self._note_quoted(at)
+                at = self._find(at)
                 continue
-            self._scan = line
-            at = line + 1
             common = common_line(data, at)
-            if common and self._surely_separates(line):
-                line_end = common.end() - 1
-                verdict: _Verdict | None = (True, DATED_AFTER_BLANK)
-            else:
-                found = find_line_end(data, at, at_eof)
-                verdict = None if found is None else self._decide_in_body(at, found, at_eof)
-                line_end = found or 0
-            self._emit(Body, line - 1 if data[line - 1] == 0x0D and line else line)
-            if verdict is None:
-                return False
-            if verdict[0]:
-                self._drop_empty_line(at)
-                self._end(at)
-                self._open(at, line_end, verdict[1])
+            end = self._plain_end(at) if common else 0
+            if common is None or not end:
+                if not self._pass_prose(at):
+                    line_end = find_line_end(data, at, at_eof)
+                    verdict = None if line_end is None else self._decide_in_body(at, line_end, at_eof)
+                    if line_end is None or verdict is None:
+                        self._scan = at - 1
+                        self._emit_body(start_of_line_end(data, at))
+                        return False
+                    if verdict[0]:
+                        self._drop_empty_line(at)
+                        self._end(at)
+                        self._open(at, line_end, verdict[1])
+                        return True
+                    events.append(self._reject(at, line_end, verdict[1]))
+                at = self._find(self._scan)
+                continue
+            if self._quoted >= 0:
+                self._emit_body(end)
+            elif end > self._out:
+                events.append(_new(Body, (base + self._out, data[self._out : end])))
+            offset = base + at
+            events.append(_new(End, (self._offset, offset - self._offset, self._notes)))
+            block = common.end()
+            following = find_from(data, block - 1, self._search)
+            stop = empty_line(data, block - 1, following if following >= 0 else end_of_data)
+            body = stop.end() if stop else 0
+            if not 0 < body - block <= MAX_HEAD:
+                self._open(at, block - 1, DATED_AFTER_BLANK)
                 return True
-            self._events.append(self._reject(at, line_end, verdict[1]))
+            self._head = data[block:body]
+            events.append(_new(Head, (offset, common[1], self._head, b"\n", DATED_AFTER_BLANK, "")))
+            self._offset = offset
+            self._block = base + block
+            self._out = body
+            self._scan = body - 1
+            self._quoted = -1
+            self._mime = None
+            self._notes = ()
+            at = following
         if at_eof:
             self._finish()
             return False
         settled, self._scan = hold_back(data, self._scan)
-        self._emit(Body, settled)
-        if self._mime:
-            self._mime.holds(self._behind, data, len(data), self._base)
+        self._emit_body(settled)
         return False
-
-    def _surely_separates(self, line: int) -> bool:
-        """Whether a dated line after the line end at `line` needs no second look.
-
-        That is after an empty line, itself after a line that is neither MIME's nor a marker: with
-        the facts at hand and no call of `decide`, whose verdict is the same.
-        """
-        data = self._data
-        end = line - 1 if data[line - 1] == 0x0D else line  # where the empty line begins
-        if self._mime or end < 2 or data[end - 1] != 0x0A:
-            return False
-        last = data.rfind(b"\n", 0, end - 1) + 1
-        return last > 0 and not may_open_part(data, last)
-
-    def _decide_in_body(self, at: int, line_end: int, at_eof: bool) -> _Verdict | None:
-        mime = self._mime
-        if mime and mime.holds(self._behind, self._data, at, self._base):
-            return False, IN_ATTACHED
-        blank = self._blank_before(at)
-        before = self._before(at, min(LOOK_BEHIND, self._base + at - self._block))
-        if follows_marker(before):
-            return False, INCLUDED
-        if blank:
-            if mime is None:
-                self._mime = mime = OpenMessage(self._head or b"")
-            claim = mime.claims(before, self._data, at, self._base + at, at_eof)
-            if claim != "":
-                return None if claim is None else (False, claim)
-        return self._decide(at, line_end, blank, at_eof)
-
-    def _unquote(self, match: re.Match[bytes], end: int) -> None:
-        """Unquote the line found, and those after it in one sweep: dense quoting costs no steps a line."""
-        if self._variant == "mboxcl2":
-            self._scan = match.end()
-            return
-        data, line = self._data, match.start()
-        stop = min(end, line + WINDOW)
-        last = data.find(b"\nFrom ", line, stop)
-        if last < 0:
-            last = data.rfind(b"\n", match.end(), stop)
-        self._scan = last if last >= 0 else match.end()
-        self._emit(Body, line + 1)
-        self._out = start_of_line_end(data, last + 1) if last >= 0 else match.end()
-        # The pattern wants the line end before the first line, which has gone out already.
-        text = unquote(data[line : self._out], self._variant)[1:]
-        taken = self._variant == "mboxrd" or match.end() - line == FROM_SIZE + 1
-        self._events.append(Body(self._base + line + 1 + taken, text))
-
-    def _drop_empty_line(self, at: int) -> None:
-        """Leave out the line end before `at` where it ends an empty line: the separator's own."""
-        out = self._out
-        if out < at and (self._data[out - 1] if out else self._behind[-1]) == 0x0A:
-            self._out = at
-        else:
-            self._emit(Body, at)
 
     def _finish(self) -> None:
         end = len(self._data)
         if end > self._out and self._data.endswith(b"\n"):
-            self._emit(Body, start_of_line_end(self._data, end))
             self._drop_empty_line(end)
-        self._emit(Body, end)
+        self._emit_body(end)
         self._end(end)
         self._state = self._read_nothing
 
@@ -402,19 +342,13 @@ class Parser(Window):
 
     def _read_claimed(self, at_eof: bool) -> bool:
         """Take a body by its Content-Length where the octets agree: the end or a From_ line behind it."""
-        claim = content_length(self._head or b"")
         data = self._data
-        stop = self._out + claim
-        believable = 0 <= claim <= MAX_CLAIM
-        if believable and len(data) < stop + len(b"\r\nFrom ") and not at_eof:
+        claim = content_length(self._head or b"")
+        end = end_of_claim(data, self._out, claim, at_eof) if claim >= 0 else (-1, -1)
+        if end is None:
             return False
-        after = stop
-        if believable and data.startswith((b"\n", b"\r\n"), stop):
-            after = data.index(b"\n", stop) + 1
-        agrees = after == len(data) or data.startswith(b"From ", after)
-        # A From_ line begins a line: the body or the empty line after it must end one.
-        halved = believable and data[stop - 1 : stop + 1] == b"\r\n"
-        if not believable or not agrees or halved or (after < len(data) and data[after - 1] != 0x0A):
+        stop, after = end
+        if stop < 0:
             if claim != NO_LENGTH:
                 self._notes += (CLAIM_IGNORED,)
             self._state = self._read_body
@@ -432,12 +366,11 @@ class Parser(Window):
 
     def _emit_claimed(self, stop: int) -> None:
         data = self._data
-        while (match := find_from(data, self._scan)) and match.start() + 1 < stop:
-            at = match.start() + 1
-            if match.end() - match.start() > FROM_SIZE:
-                self._unquote(match, stop)
+        while 0 <= (at := self._find(self._scan)) < stop:
+            if data[at - 1] == _QUOTE:
+                self._note_quoted(at)
+                self._scan = at
             else:
-                self._emit(Body, start_of_line_end(data, at))
                 line_end = data.find(b"\n", at, stop)
                 self._events.append(self._reject(at, line_end if line_end >= 0 else stop, IN_CLAIM))
-        self._emit(Body, stop)
+        self._emit_body(stop)

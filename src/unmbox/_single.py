@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from unmbox._parser import MAX_HEAD, Parser
+from unmbox._judge import MAX_HEAD
+from unmbox._parser import Parser
 from unmbox._scan import find_line_end, start_of_line_end
 from unmbox._variant import SWAP_CR_LF, is_cr_only
 from unmbox._window import SETTLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from unmbox.events import End, Event, Head, Rejected
 
@@ -11,10 +12,14 @@ VARIANTS = ("auto", "mboxrd", "mboxo", "mboxcl", "mboxcl2")
 SWAP_CR_LF = bytes.maketrans(b"\r\n", b"\n\r")
 """A table for `bytes.translate` that makes a CR-only source an LF one and back again, losing nothing."""
 
+MAX_CLAIM = 1 << 20
+"""Largest Content-Length that is believed: it is verified by looking ahead, and that much is held."""
 NO_LENGTH, BAD_LENGTH = -1, -2
 
 _CONTENT_LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
-_QUOTED = re.compile(rb"\n(>{1,998})From ")
+# One ">" is both variants' own, and says nothing.
+_QUOTED = re.compile(rb"\n(>{2,998})From ").finditer
+_MAX_QUOTED = 1000
 _DEPTH = re.compile(rb"(?:> ?)*")
 _LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*(\d{1,8})[ \t]*\r?\n", re.IGNORECASE)
 _BLOCK_END = re.compile(rb"\n\r?\n")
@@ -29,20 +34,23 @@ def settle_variant(first: bytes) -> str:
     """Decide ``"mboxrd"``, ``"mboxo"`` or ``"mboxcl2"`` from a source's first octets (LF or CRLF lines).
 
     mboxrd and mboxo differ only in ``>>From `` lines: mboxrd's writer put one ``>`` there, mboxo's did
-    not touch them. So the depth of quoting around such a line tells: text that a reply quotes twice
-    stands among other lines quoted twice. ``mboxcl2`` quotes nothing, which shows where a Content-Length
+    not touch them. So the depth of quoting around the first 1,000 such lines tells: text that a reply
+    quotes twice stands among other lines quoted twice; where only deeper quoting is around, there is
+    nothing to compare with. ``mboxcl2`` quotes nothing, which shows where a Content-Length
     is right although its body holds ``From `` lines as they were. Without evidence: mboxrd, which is
     right for both as long as no ``>>From `` comes.
     """
     if _holds_unquoted_bodies(first):
         return "mboxcl2"
-    as_written = deeper = 0
-    for match in _QUOTED.finditer(first):
+    evidence = 0
+    for match in islice(_QUOTED(first), _MAX_QUOTED):
         depth = len(match[1])
-        around = max(_depth_before(first, match.start()), _depth_after(first, match.end()))
-        as_written += depth > 1 and around >= depth
-        deeper += depth > 1 and around < depth
-    return "mboxo" if as_written > deeper else "mboxrd"
+        around = _depth_before(first, match.start()), _depth_after(first, match.end())
+        if depth in around:
+            evidence += 1
+        elif max(around) < depth:
+            evidence -= 1
+    return "mboxo" if evidence > 0 else "mboxrd"
 
 
 def _depth_before(first: bytes, line_end: int) -> int:
@@ -87,6 +95,27 @@ def content_length(block: bytes) -> int:
         return NO_LENGTH
     digits = values[0].strip()
     return int(digits) if len(values) == 1 and digits.isdigit() and len(digits) < 12 else BAD_LENGTH
+
+
+def end_of_claim(data: bytes, begin: int, claim: int, at_eof: bool) -> tuple[int, int] | None:
+    """Where a body of `claim` octets ends that begins at `begin`, and where what is behind it begins.
+
+    That is the end of the source or a From_ line, after an empty line or none: (-1, -1) if it is neither,
+    None if more octets decide.
+    """
+    stop = after = begin + claim
+    if claim > MAX_CLAIM:
+        return -1, -1
+    if len(data) < stop + len(b"\r\nFrom ") and not at_eof:
+        return None
+    if data.startswith((b"\n", b"\r\n"), stop):
+        after = data.index(b"\n", stop) + 1
+    agrees = after == len(data) or data.startswith(b"From ", after)
+    # A From_ line begins a line: the body or the empty line after it must end one.
+    halved = data[stop - 1 : stop + 1] == b"\r\n"
+    if not agrees or halved or (after < len(data) and data[after - 1] != 0x0A):
+        return -1, -1
+    return stop, after
 
 
 def as_stored(event: Event) -> Event:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from unmbox._prior import settle_charset
-from unmbox._scan import blank_line_before
+from unmbox._scan import (
+    FROM_LINE,
+    FROM_OR_QUOTED,
+    blank_line_before,
+    find_from,
+    find_quoted,
+    start_of_line_end,
+    unquote,
+)
 from unmbox.errors import UsageError
 from unmbox.events import Body, Event, Head, HeadRest, Junk
 
@@ -23,12 +31,12 @@ class Window:
     was settled for the whole source is told beside it.
     """
 
-    _variant: str
     _swapped: bool
     _charset: str | None
     _first: list[bytes] | None
 
-    def __init__(self, base: int) -> None:
+    def __init__(self, base: int, variant: str) -> None:
+        self._set_variant(variant)
         self._pending: list[bytes] = []
         self._pending_size = 0
         self._needed = 0
@@ -41,6 +49,12 @@ class Window:
         self._first_size = 0
         self._waiting: list[Event] = []
         self._checked = 0  # up to this index a header block was looked at
+        self._quoted = -1  # the line end before the first quoted line in what was not yet handed on,
+        self._next_quoted = -1  # and before the next one in `_data` that was searched for
+
+    def _set_variant(self, variant: str) -> None:
+        self._variant = variant
+        self._search = FROM_LINE if variant == "mboxcl2" else FROM_OR_QUOTED
 
     @property
     def variant(self) -> str:
@@ -74,6 +88,8 @@ class Window:
             if self._first is not None:
                 return []
             events, self._waiting = self._waiting, []
+        if self._first is None and not self._charset:
+            return events
         for number, event in enumerate(events):
             if isinstance(event, Head) and not event.data.isascii():
                 if self._first is not None:
@@ -112,6 +128,7 @@ class Window:
         self._scan -= cut
         self._checked -= cut
         self._needed = len(self._data)
+        self._quoted = self._next_quoted = -1
 
     def _before(self, at: int, size: int = LOOK_BEHIND) -> bytes:
         """The octets before index `at`, at most `size` of them, wherever the chunks were cut."""
@@ -122,15 +139,50 @@ class Window:
     def _line(self, at: int, line_end: int) -> bytes:
         return self._data[at : min(line_end, at + MAX_LINE)].removesuffix(b"\r")
 
+    def _blank_before(self, at: int) -> bool:
+        before = self._before(at, 3)
+        return blank_line_before(self._before(at) if before[-2:-1] in b" \t\r" else before)
+
+    # -- handing on ----------------------------------------------------------------------------------
+
     def _emit(self, kind: type[Junk | HeadRest | Body], end: int) -> None:
         """Hand on the octets up to `end`."""
         if end > self._out:
             self._events.append(kind(self._base + self._out, self._data[self._out : end]))
             self._out = end
 
-    def _blank_before(self, at: int) -> bool:
-        before = self._before(at, 3)
-        return blank_line_before(self._before(at) if before[-2:-1] in b" \t\r" else before)
+    def _emit_body(self, end: int) -> None:
+        """Hand on the body up to `end`, unquoted."""
+        line = self._quoted
+        if 0 <= line < end:
+            self._emit(Body, line + 1)
+            # The pattern wants the line end before the first line, which has gone out already.
+            text = unquote(self._data[line:end], self._variant)[1:]
+            self._events.append(Body(self._base + line + 2, text))
+            self._out = end
+            self._quoted = -1
+        else:
+            self._emit(Body, end)
+
+    def _drop_empty_line(self, at: int) -> None:
+        """Hand on the body up to the line at `at`, without the line end of an empty line before it."""
+        self._emit_body(start_of_line_end(self._data, at))
+        out = self._out
+        if out < at and (self._data[out - 1] if out else self._behind[-1]) == 0x0A:
+            self._out = at
+        else:
+            self._emit(Body, at)
+
+    # -- looking for From_ lines ---------------------------------------------------------------------
+
+    def _find(self, at: int) -> int:
+        return find_from(self._data, at, FROM_LINE if self._quoted >= 0 else self._search)
+
+    def _note_quoted(self, at: int) -> None:
+        """From here on look for From_ lines only: `_emit_body` unquotes all that stands before the next."""
+        if self._next_quoted < at:
+            self._next_quoted = find_quoted(self._data, at, self._variant)
+        self._quoted = self._next_quoted
 
 
 def as_bytes(data: object) -> bytes:

@@ -75,12 +75,15 @@ class Rejected(NamedTuple):
     """A line that began ``From `` and was not taken as a separator, with the reason (a stable code).
 
     `line`, which stands at `offset`, is without its line end and holds at most 1,000 octets. `reason` is one
-    of the codes in the documentation's page on separators.
+    of the codes in the documentation's page on separators. Once a source has given 10,000 such lines, those
+    of one reason that follow one another may come as one event: `lines` says how many, and the rest is told
+    of the first.
     """
 
     offset: int
     line: bytes
     reason: str
+    lines: int = 1
 
 
 Event: TypeAlias = Junk | Head | HeadRest | Body | End | Rejected

@@ -1,0 +1,131 @@
+"""What becomes of a From_ line: `decide`'s word on it, and what the open message has to say."""
+
+from __future__ import annotations
+
+from unmbox._fromline import (
+    NO_FIELD_FOLLOWS,
+    TOO_LONG,
+    decide,
+    holds_trace_fields_only,
+    is_prose,
+    may_be_more,
+)
+from unmbox._mime import INCLUDED, Ahead, OpenMessage, follows_marker, is_multipart, may_open_part
+from unmbox._scan import FROM_LINE
+from unmbox._window import LOOK_BEHIND, MAX_LINE, Window
+from unmbox.events import Rejected
+
+MAX_HEAD = 1 << 20
+"""Octets of a header block in a `Head`. Postfix takes 100 KiB of header, Exim 1 MiB."""
+MAX_TOLD = 10_000
+"""Lines of a source that are reported one by one; those after them are counted where that is faster."""
+IN_HEADER_BLOCK = "inside-header-block"
+
+_LF, _CR = b"\n\r"
+_TAIL = 256
+"""Octets before a From_ line that show whether it ends its message in the plainest way."""
+
+_new = tuple.__new__  # half of what it costs to call the class
+
+Verdict = tuple[bool, str]
+
+
+class Judge(Window):
+    """Decides on the From_ lines in the window."""
+
+    def __init__(self, base: int, variant: str) -> None:
+        super().__init__(base, variant)
+        self._told = 0  # lines that were not taken
+        self._ahead = Ahead()
+        self._by_length = False
+        # The open message.
+        self._block = 0  # its header block in the source
+        self._head: bytes | None = None  # its header block, once `Head` has gone out
+        self._mime: OpenMessage | None = None
+        self._trace_only = True
+
+    def _decide(
+        self, at: int, line_end: int, blank: bool, at_eof: bool, *, alone: bool = False
+    ) -> Verdict | None:
+        if line_end < 0:
+            return False, TOO_LONG
+        return decide(self._data, at, line_end, blank_before=blank, alone=alone, at_eof=at_eof)
+
+    def _reject(self, at: int, line_end: int, reason: str, count: int = 1) -> Rejected:
+        if line_end < 0:
+            line_end = at + MAX_LINE
+        self._scan = line_end
+        self._told += count
+        return _new(Rejected, (self._base + at, self._line(at, line_end), reason, count))
+
+    def _pass_prose(self, at: int) -> bool:
+        """Reject a From_ line that is surely prose, as `decide` would, and say whether it is.
+
+        Those behind it that surely are, too, go with it in one step once lines are only counted.
+        """
+        data = self._data
+        if not is_prose(data, at):
+            return False
+        line_end = data.index(b"\n", at)
+        if self._told < MAX_TOLD:
+            self._events.append(self._reject(at, line_end, NO_FIELD_FOLLOWS))
+            return True
+        if self._quoted < 0 and self._search is not FROM_LINE:
+            self._note_quoted(at)
+        more = may_be_more(data, line_end)
+        last = more.start() - 1 if more else data.rfind(b"\n", line_end)
+        count = 1 + data.count(b"\nFrom ", line_end, last)
+        self._events.append(self._reject(at, line_end, NO_FIELD_FOLLOWS, count))
+        self._scan = last
+        return True
+
+    def _decide_in_head(self, at: int, line_end: int, at_eof: bool) -> Verdict | None:
+        if self._base + at - self._block <= MAX_HEAD and self._only_trace_fields(at):
+            # A relay wrote the message's own From_ line among the fields: it begins nothing.
+            return False, IN_HEADER_BLOCK
+        return self._decide(at, line_end, self._blank_before(at), at_eof)
+
+    def _only_trace_fields(self, at: int) -> bool:
+        """Whether the block up to `at` is all fields, and none that every message has."""
+        if self._trace_only and at > self._checked:
+            lines = b"\n" + self._data[self._checked : at - 1]
+            self._trace_only = holds_trace_fields_only(lines)
+            self._checked = at
+        return self._trace_only
+
+    def _plain_end(self, at: int) -> int:
+        """Where the body ends before a From_ line with a common date that surely separates; 0 otherwise.
+
+        That is after an empty line, itself after a line that is neither MIME's nor a marker, or that closes
+        the message's multipart: with the facts at hand, and no call of `decide`, whose verdict is the same.
+        """
+        data = self._data
+        if at < _TAIL or self._by_length:
+            return 0
+        end = at - 2 if data[at - 2] == _CR else at - 1
+        if data[end - 1] != _LF:
+            return 0
+        tail = data[at - _TAIL : end].rstrip()
+        last = tail.rfind(b"\n") + 1
+        if self._mime is None:
+            head = self._head or b""
+            if not is_multipart(head):
+                return end if last and not may_open_part(tail, last) else 0
+            self._mime = OpenMessage(head)
+        return end if last and self._mime.is_closed_by(tail[last:]) else 0
+
+    def _decide_in_body(self, at: int, line_end: int, at_eof: bool) -> Verdict | None:
+        blank = self._blank_before(at)
+        verdict = self._decide(at, line_end, blank, at_eof)
+        if verdict is None or not verdict[0]:
+            return verdict
+        before = self._before(at, min(LOOK_BEHIND, self._base + at - self._block))
+        if follows_marker(before):
+            return False, INCLUDED
+        if self._mime is None:
+            self._mime = OpenMessage(self._head or b"")
+        self._ahead.look(self._data, at, self._base, at_eof)
+        claim = self._mime.claims(before, blank, self._ahead, self._base + at)
+        if claim is None:
+            return None
+        return (False, claim) if claim else verdict
