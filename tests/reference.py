@@ -26,7 +26,7 @@ DATES = [
     rf"({DAY},? +)?\d{{1,2}}[ -]{MONTH}[ -]{YEAR} +{TIME}( +{ZONE}){{0,2}}",
     rf"\d{{4}}-\d\d-\d\d[T ]{TIME}(\.\d+)?( ?Z| ?[+-]\d\d:?\d\d)?",
 ]
-DATED = [re.compile(rf" {date}( remote from .*)? *$".encode(), re.IGNORECASE) for date in DATES]
+DATED = [re.compile(rf" {date}( remote from .*)?[ \r]*$".encode(), re.IGNORECASE) for date in DATES]
 HEADER = re.compile(rb"[!-9;-~]+[ \t]*:")
 KNOWN = frozenset(
     b"from to cc bcc date subject message-id received return-path reply-to sender in-reply-to references"
