@@ -270,30 +270,21 @@ def test_every_eml_comes_back_octet_for_octet(dovecot: int, tmp_path: Path) -> N
 
 
 def test_folders_dates_and_flags(dovecot: int, tmp_path: Path) -> None:
-    folder = tmp_path / "eml"
-    unmbox.convert([CASES.replace(b"\nFrom: out", b"\nX-Gmail-Labels: Opened,Starred\nFrom: out")], folder)
-    with closing(sqlite3.connect(folder / "unmbox-manifest.sqlite")) as record, record:
-        rows = record.execute("SELECT id, path FROM message").fetchall()
-    paths = {}
-    for (number, path), parent in zip(rows, ("Work.x/日本 & 語", "Trash", ""), strict=True):
-        (folder / parent).mkdir(parents=True, exist_ok=True)
-        paths[number] = str(Path(parent) / Path(path).name)
-        (folder / path).rename(folder / paths[number])
-    with closing(sqlite3.connect(folder / "unmbox-manifest.sqlite")) as record, record:
-        for number, path in paths.items():
-            record.execute("UPDATE message SET path = ? WHERE id = ?", (path, number))
-    assert append(folder, dovecot, "--into", "Old").stdout == "3 appended, 0 refused\n"
-    found = mailboxes(dovecot, "Old")
-    assert {name for name, mails in found.items() if mails} == {
-        "Old.Work_x.&ZeVnLA- &- &ip4-",
-        "Old.Trash",
-        "Old",
-    }
+    labels = ("Work.x/日本 & 語,Opened", "ゴミ箱,Opened,スター付き", "受信トレイ,未読")
+    octets = CASES
+    for number, label in enumerate(labels, 1):
+        from_line = b"From %d@xxx" % number
+        start = octets.index(b"\n", octets.index(from_line)) + 1
+        octets = octets[:start] + f"X-Gmail-Labels: {label}\n".encode() + octets[start:]
+    unmbox.convert([[octets]], tmp_path / "eml", labels="primary")
+    assert append(tmp_path / "eml", dovecot, "--into", "Old").stdout == "3 appended, 0 refused\n"
+    found = {name: mails for name, mails in mailboxes(dovecot, "Old").items() if mails}
+    assert found.keys() == {"Old.Work_x.&ZeVnLA- &- &ip4-", "Old.Trash", "Old.Inbox"}
     said = found["Old.Trash"][0][0]
     assert "\\Seen" in said
     assert "\\Flagged" in said
     assert "19-Mar-2019" in said
-    assert "\\Seen" not in found["Old"][0][0]
+    assert "\\Seen" not in found["Old.Inbox"][0][0]
 
 
 def test_appending_goes_on_where_it_stopped(dovecot: int, cases: Path) -> None:
