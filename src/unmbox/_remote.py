@@ -67,7 +67,9 @@ class Remote(Source):
         stop = self.size if stop is None else stop
         at = start
         with _Ours(self.name, start):
-            file = self._files.open(self._file, "rb", block_size=PIECE * 2 if self._ranges else 0)
+            # Read ahead no further than to what is wanted; 0 is for what comes as a stream.
+            block = min(2 * PIECE, max(CHUNK, (stop or 0) - start)) if self._ranges else 0
+            file = self._files.open(self._file, "rb", block_size=block)
         with file:
             while stop is None or at < stop:
                 with _Ours(self.name, at):

@@ -1,0 +1,176 @@
+"""Sources by URL: from a web server on this machine, with and without ranges, and from fsspec's memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+from aiohttp import web
+
+import unmbox
+from packing import ALL_MAIL, ARCHIVES, COMPRESSED, IN_TAKEOUT, TAKEOUT, mailbox, sources_of, tree
+from unmbox import _remote
+from unmbox._inspect import inspect
+from unmbox._verify import verify
+
+
+class Server:
+    """A web server: files below ``/files`` with ranges, the same below ``/streams`` without sizes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broken = False
+        self.asked: list[str] = []
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(10)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        loop = self._loop
+        asyncio.set_event_loop(loop)
+        application = web.Application()
+        application.router.add_get("/files/{name:.*}", self._file)
+        application.router.add_get("/streams/{name:.*}", self._stream)
+        runner = web.AppRunner(application)
+        loop.run_until_complete(runner.setup())
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        loop.run_until_complete(site.start())
+        port = runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._ready.set()
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+        loop.close()
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.headers.get("Range", ""))
+        path = self.folder / request.match_info["name"]
+        if not path.is_file():
+            raise web.HTTPNotFound
+        if self.broken:
+            raise web.HTTPInternalServerError
+        return web.FileResponse(path)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        if request.method == "GET":
+            await response.write((self.folder / request.match_info["name"]).read_bytes())
+        return response
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("served")
+    for name in ("deflated.zip", "stored.zip", "takeout.tgz"):
+        (folder / name).write_bytes(ARCHIVES[name]())
+    (folder / "all mail.mbox").write_bytes(TAKEOUT[ALL_MAIL])
+    (folder / "all.mbox.gz").write_bytes(COMPRESSED["gz"](TAKEOUT[ALL_MAIL]))
+    server = Server(folder)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "messages"),
+    [
+        ("all mail.mbox", 29),
+        ("all.mbox.gz", 29),
+        ("deflated.zip", IN_TAKEOUT),
+        ("stored.zip", IN_TAKEOUT),
+        ("takeout.tgz", IN_TAKEOUT),
+    ],
+)
+def test_from_a_web_server(server: Server, name: str, messages: int, tmp_path: Path) -> None:
+    url = f"{server.url}/files/{name.replace(' ', '%20')}"
+    unmbox.convert(server.folder / name, tmp_path / "local")
+    report = unmbox.convert(url, tmp_path / "eml")
+    assert report.messages == messages
+    assert tree(tmp_path / "eml") == tree(tmp_path / "local")
+    assert all(uri.startswith(url) for uri in sources_of(tmp_path / "eml"))
+    again = unmbox.convert(url, tmp_path / "eml")
+    assert (again.messages, again.already) == (0, messages)
+    assert verify(tmp_path / "eml", sources=url).ok
+    assert inspect(url).messages == messages
+
+
+def test_what_is_done_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
+    octets = b"".join(mailbox(number, body=os.urandom(1500).hex() + "\n") for number in range(1000))
+    (server.folder / "done.mbox").write_bytes(octets)
+    url = f"{server.url}/files/done.mbox"
+    unmbox.convert(url, tmp_path / "eml")
+    server.asked.clear()
+    assert unmbox.convert(url, tmp_path / "eml").already == 1000
+    ranges = [each.removeprefix("bytes=").split("-") for each in server.asked if each]
+    assert 0 < sum(int(last) - int(first) + 1 for first, last in ranges) < len(octets) // 4
+
+
+def test_a_server_without_ranges(server: Server, tmp_path: Path) -> None:
+    for name, messages in (("all.mbox.gz", 29), ("deflated.zip", IN_TAKEOUT)):
+        url = f"{server.url}/streams/{name}"
+        assert unmbox.convert(url, tmp_path / f"eml-{messages}").messages == messages
+        again = unmbox.convert(url, tmp_path / f"eml-{messages}")
+        assert (again.messages, again.already) == (0, messages)
+
+
+def test_what_a_server_refuses(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(unmbox.SourceError, match="cannot be read"):
+        unmbox.convert(f"{server.url}/files/absent.mbox", tmp_path / "eml")
+    assert not (tmp_path / "eml").exists()
+    with pytest.raises(unmbox.SourceError, match="cannot be read"):
+        unmbox.convert("http://127.0.0.1:1/mail.mbox", tmp_path / "eml")
+
+
+def test_a_server_that_breaks_down(server: Server, tmp_path: Path) -> None:
+    octets = b"".join(mailbox(number, body=os.urandom(1500).hex() + "\n") for number in range(1500))
+    (server.folder / "large.mbox").write_bytes(octets)
+    found = unmbox.messages(f"{server.url}/files/large.mbox")
+    assert next(found).offset == 0
+    server.broken = True
+    try:
+        with pytest.raises(unmbox.SourceError) as raised:
+            list(found)
+    finally:
+        server.broken = False
+    assert raised.value.offset
+
+
+def test_another_file_system(tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/mail/a.zip", ARCHIVES["deflated.zip"]())
+    report = unmbox.convert("memory://mail/a.zip", tmp_path / "eml")
+    assert report.messages == IN_TAKEOUT
+    memory.pipe_file("/mail/a.zip", ARCHIVES["deflated.zip"]().replace(b"PK\1\2", b"PK\1\3", 1))
+    with pytest.raises(unmbox.SourceError, match="folder"):
+        unmbox.convert("memory://mail", tmp_path / "eml")
+
+
+def test_a_scheme_that_nobody_knows(tmp_path: Path) -> None:
+    with pytest.raises(unmbox.UsageError, match="cannot be opened"):
+        unmbox.convert("nobody://mail/a.mbox", tmp_path / "eml")
+
+
+def test_passwords_are_not_told() -> None:
+    assert _remote._SECRET.sub(r"\1@", "ftp://me:secret@host/a.mbox") == "ftp://me@host/a.mbox"
+    assert not _remote.is_url("C:\\mail\\a.mbox")
+    assert not _remote.is_url("a:b/c.mbox")
+    assert _remote.is_url("s3://bucket/a.mbox")
+
+
+def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(unmbox.UsageError, match=r"pip install 'unmbox\[remote\]'"):
+        unmbox.convert("s3://bucket/a.mbox", tmp_path / "eml")
