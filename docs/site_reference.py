@@ -47,6 +47,10 @@ def api(text: str) -> Iterator[str]:
     for heading in _HEADINGS.finditer(text):
         if heading[1]:
             title = heading[2]
+            if module := re.search(r"`unmbox\.(\w+)`", title):
+                yield from (f"## {title}", "", "```{eval-rst}", f".. automodule:: unmbox.{module[1]}")
+                yield from ("   :members:", "```", "")
+                title = ""
             continue
         if title:
             yield from (f"## {title}", "")

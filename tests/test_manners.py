@@ -16,6 +16,8 @@ import click
 import pytest
 
 import unmbox
+import unmbox.aio
+import unmbox.report
 from unmbox.cli import command
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -80,11 +82,28 @@ def test_every_argument_and_field_is_described(name: str) -> None:
     assert not [each for each in names if not re.search(rf"`[^`\n]*\b{each}\b", text)]
 
 
+PUBLIC = {
+    *unmbox.__all__,
+    *(f"aio.{name}" for name in unmbox.aio.__all__),
+    *(f"report.{name}" for name in unmbox.report.__all__),
+}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in PUBLIC if "." in name))
+def test_names_of_the_extras_are_described(name: str) -> None:
+    module, _, last = name.partition(".")
+    value = getattr(importlib.import_module(f"unmbox.{module}"), last)
+    assert inspect.getdoc(value)
+    assert not [key for key, member in members(value).items() if not inspect.getdoc(member)]
+    section = (PROJECT / "docs" / "reference.md").read_text("utf-8").partition(f"`unmbox.{module}`")[2]
+    assert re.search(rf"`[^`]*\b{last}\b", section.partition("\n## ")[0])
+
+
 def test_public_names_stay() -> None:
     listed = (PROJECT / "tests" / "public_names.txt").read_text("utf-8").split()
-    gone = set(listed) - set(unmbox.__all__)
+    gone = set(listed) - PUBLIC
     assert not gone, "a public name goes only by the way of docs/explanation/stability.md"
-    new = set(unmbox.__all__) - set(listed)
+    new = PUBLIC - set(listed)
     assert not new, "write it into tests/public_names.txt: from then on it stays"
     assert listed == sorted(listed)
 

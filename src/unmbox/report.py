@@ -32,6 +32,8 @@ from unmbox.errors import DestinationError, UsageError
 if TYPE_CHECKING:
     import jinja2
 
+__all__ = ["write_report"]
+
 PAGE_NAME = "unmbox-report.html"
 _MARK = "<!doctype html>\n<!-- made by unmbox report -->\n"
 _LIST_OCTETS = 380_000
