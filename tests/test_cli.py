@@ -27,6 +27,7 @@ import unmbox
 from unmbox import _often
 from unmbox._command_convert import command as convert_command
 from unmbox._inspect import inspect as inspect_mailboxes
+from unmbox.cli import _COMMANDS
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "sample-takeout.mbox"
 PYTHON = sys.executable
@@ -949,6 +950,57 @@ def test_help_has_examples(name: str) -> None:
     done = unmbox_(name, "--help")
     assert (done.status, done.err) == (0, "")
     assert f"unmbox {name}" in done.out.partition("Examples:")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["convrt", "a", "b"], "Did you mean 'convert'?"),
+        (["inspekt"], "Did you mean 'inspect'?"),
+        (["xyz"], "There are convert, inspect, verify"),
+        (["convert", "--heders", "repair", "a", "b"], "--headers"),
+        (["inspect", "--jsn", "a"], "--json"),
+    ],
+)
+def test_what_is_mistyped_is_guessed(arguments: list[str], meant: str) -> None:
+    done = unmbox_(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert_one_sentence(done)
+    assert meant in done.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_for_each_shell(shell: str) -> None:
+    done = unmbox_("completion", shell)
+    assert done.status == 0
+    assert f"_UNMBOX_COMPLETE={shell}_complete" in done.out
+    assert unmbox_("completion", "csh").status == 2
+
+
+def test_what_is_completed() -> None:
+    def offered(words: str) -> set[str]:
+        env = {
+            **PLAIN,
+            "_UNMBOX_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split(" ")) - 1),
+        }
+        done = unmbox_(env=env)
+        assert done.err == ""
+        return {line.partition(",")[2] for line in done.out.splitlines()}
+
+    assert offered("unmbox con") == {"convert", "contacts"}
+    assert {"--headers", "--dry-run", "--json"} <= offered("unmbox convert --")
+    assert offered("unmbox convert --newline ") == {"crlf", "lf"}
+    assert offered("unmbox convrt --") == set()
+
+
+def test_every_command_has_help_with_examples_and_debug() -> None:
+    for name in _COMMANDS:
+        done = unmbox_(name, "--help")
+        assert done.status == 0
+        assert f"unmbox {name}" in done.out.partition("Examples:")[2], name
+        assert "--debug" in done.out, name
 
 
 def test_help_names_every_field_of_a_layout() -> None:

@@ -56,7 +56,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         (
             "__init__ _terminal _command _command_convert _command_contacts _command_inspect "
             "_command_profiles _command_verify _page_words _page_sums _page_charts report _command_report "
-            "cli __main__"
+            "_command_completion cli __main__"
         ),
         "aio",
     ),

@@ -24,7 +24,7 @@ from unmbox.errors import DestinationError, UsageError
 
 
 @click.command("contacts")
-@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, type=click.Path(), metavar="SOURCE...")
 @click.option("--output", "-o", metavar="FILE", help="Write the CSV here, not to standard output.")
 @click.option(
     "--apart",

@@ -34,7 +34,7 @@ class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic 
 
 
 @click.command("convert")
-@click.argument("paths", nargs=-1, metavar="SOURCE... DEST")
+@click.argument("paths", nargs=-1, type=click.Path(), metavar="SOURCE... DEST")
 @click.option(
     "--headers",
     type=click.Choice(HEADERS),

@@ -12,7 +12,7 @@ from unmbox._terminal import bar, fitted, overview, say
 
 
 @click.command("inspect")
-@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, type=click.Path(), metavar="SOURCE...")
 @click.option(
     "--deep",
     is_flag=True,

@@ -14,7 +14,7 @@ from unmbox.report import write_report
 
 
 @click.command("report")
-@click.argument("destination", metavar="DEST")
+@click.argument("destination", type=click.Path(), metavar="DEST")
 @click.option(
     "--output",
     "-o",

@@ -13,7 +13,7 @@ from unmbox._verify import verify
 
 
 @click.command("verify")
-@click.argument("destination", metavar="DEST")
+@click.argument("destination", type=click.Path(), metavar="DEST")
 @click.option(
     "--source", "sources", multiple=True, metavar="SOURCE", help="Read this source again and compare."
 )

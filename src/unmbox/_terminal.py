@@ -15,11 +15,13 @@ from unicodedata import east_asian_width
 import unmbox
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from unmbox._inspection import Inspection
     from unmbox._verify import Verification
 
 _SHOWN = 20
-_WIDE = 76
+_WIDE, _WIDER = 76, 100
 
 
 def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -> str:
@@ -187,6 +189,25 @@ def printable(text: str) -> str:
     )
 
 
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _console() -> Console:
+    """Standard error, but for its last columns: the terminal writes ^C there, and what wraps stays behind."""
+    from rich.console import Console, ConsoleDimensions
+
+    class Narrower(Console):
+        @property  # type: ignore[misc]  # nobody sets it
+        def size(self) -> ConsoleDimensions:
+            width, height = super().size
+            return ConsoleDimensions(max(1, width - 3), height)
+
+    return Narrower(stderr=True)
+
+
 @contextmanager
 def bar(*, quiet: bool, octets: bool = True) -> Iterator[Callable[[unmbox.Progress], object] | None]:
     """A progress bar on standard error, if that is a terminal that can draw one."""
@@ -195,26 +216,42 @@ def bar(*, quiet: bool, octets: bool = True) -> Iterator[Callable[[unmbox.Progre
         return
     try:
         from rich import progress as parts
-        from rich.console import Console
         from rich.table import Column
+        from rich.text import Text
     except ModuleNotFoundError:
         yield None
         return
-    console = Console(stderr=True)
+    console = _console()
+    wide = console.width >= _WIDE
 
-    def text(template: str, width: int) -> parts.TextColumn:
-        # The source's name is a stranger's word: no markup. Nothing may wrap, or the bar grows lines.
-        column = Column(no_wrap=True, overflow="ellipsis", max_width=width)
-        return parts.TextColumn(template, markup=False, table_column=column)
+    class Words(parts.ProgressColumn):
+        """What `template` makes of a task: one text, since each column of its own costs as much as three."""
 
-    columns: list[parts.ProgressColumn] = [
-        text("{task.fields[messages]:,} messages", 20),
-        parts.BarColumn(bar_width=None),
-        parts.TimeRemainingColumn(compact=True),
-    ]
-    if console.width >= _WIDE:
-        columns[1:1] = [parts.DownloadColumn(), parts.TransferSpeedColumn()] if octets else []
-        columns.insert(0, text("{task.fields[source]}", 16))
+        def __init__(self, template: Callable[[parts.Task], str], width: int) -> None:
+            # Nothing may wrap, or the bar grows lines; and a source's name is a stranger's word: no markup.
+            super().__init__(Column(no_wrap=True, overflow="ellipsis", max_width=width))
+            self._template = template
+
+        def render(self, task: parts.Task) -> Text:
+            return Text(self._template(task))
+
+    def before(task: parts.Task) -> str:
+        found = f"{task.fields['messages']:,} messages"
+        if not wide:
+            return found
+        if task.fields["duplicates"] and console.width >= _WIDER:
+            found += f", {task.fields['duplicates']:,} copies"
+        return f"{_cut(task.fields['source'], 16)}  {found}"
+
+    def after(task: parts.Task) -> str:
+        left = task.time_remaining
+        told = "" if left is None else _clock(left)
+        if not wide or not octets:
+            return told
+        size = size_of(task.completed) + (f" of {size_of(task.total)}" if task.total else "")
+        return f"{size}, {size_of(task.speed or 0, 0)}/s  {told}"
+
+    columns = (Words(before, 60), parts.BarColumn(bar_width=None), Words(after, 50))
     drawn = parts.Progress(
         *columns,
         console=console,
@@ -225,7 +262,7 @@ def bar(*, quiet: bool, octets: bool = True) -> Iterator[Callable[[unmbox.Progre
         redirect_stderr=False,
     )
     with drawn:
-        task = drawn.add_task("", total=None, messages=0, source="")
+        task = drawn.add_task("", total=None, messages=0, duplicates=0, source="")
 
         def show(now: unmbox.Progress) -> None:
             drawn.update(
@@ -233,6 +270,7 @@ def bar(*, quiet: bool, octets: bool = True) -> Iterator[Callable[[unmbox.Progre
                 completed=now.octets,
                 total=now.octets_total,
                 messages=now.messages,
+                duplicates=now.duplicates,
                 source=printable(Path(now.source).name),
                 refresh=True,
             )

@@ -16,6 +16,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import click
 
@@ -30,6 +31,7 @@ _COMMANDS = {
     "report": "Show on an HTML page what became of the mail.",
     "profiles": "List the destinations that are known, and what they refuse.",
     "contacts": "List the people of mailboxes as a CSV.",
+    "completion": "Print what makes a shell complete with the Tab key.",
 }
 """What each command does; `command` in the module `_command_NAME` does it."""
 
@@ -59,6 +61,16 @@ class _Commands(click.Group):
         found: click.Command = importlib.import_module(f"unmbox._command_{cmd_name}").command
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            close = get_close_matches(name, _COMMANDS, 1)
+            did_you = f" Did you mean '{close[0]}'?" if close else f" There are {', '.join(_COMMANDS)}."
+            ctx.fail(f"No such command '{name}'.{did_you}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -78,6 +90,9 @@ def command(context: click.Context) -> None:
     unmbox convert "All mail.mbox" eml/     one EML file a message, in eml/
     unmbox inspect "All mail.mbox"          what is in there, nothing written
     unmbox verify eml/                      proof that nothing was lost
+    unmbox report eml/                      a page that shows what became of it
+
+    Each command says more, with examples: unmbox convert --help
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
