@@ -439,6 +439,17 @@ def test_inspect_tells_more_of_bodies_if_asked(tmp_path: Path) -> None:
     assert "1  body-nul" in text
 
 
+def test_inspect_tells_what_a_profile_would_refuse(tmp_path: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    many = MESSAGE.replace(b"<1@", b"<2@").replace(b"Hello.", b"Content-Disposition: attachment\n" * 501)
+    path.write_bytes(MESSAGE + many)
+    found = unmbox_("inspect", path, "--deep", "--json").json
+    assert found["refusals"] == {"zoho-mail": {"messages": 1, "checks": {"attachments": 1}}}
+    text = unmbox_("inspect", path, "--deep").out
+    assert "What zoho-mail would refuse\n        1  messages\n        1  attachments\n" in text
+    assert "would refuse" not in unmbox_("inspect", path).out
+
+
 def test_a_charset_is_found_wherever_the_octets_are_cut() -> None:
     text = MESSAGE.replace(b"Hello.", b'Content-Type: text/plain; CHARSET="koi8-r"\n' * 3)
     for cut in range(1, len(text), 7):

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from functools import lru_cache
 
+from unmbox import profiles
 from unmbox._addresses import split_mailboxes
+from unmbox._checks import CheckingWriter
 from unmbox._decode import decode_addresses
 from unmbox._head import MessageHead
 from unmbox._inspection import Inspection, RejectedLine, Sized, SourceFacts
@@ -83,6 +85,15 @@ class _Run:
         self._beside: Callable[[bytes, bytes], Beside | None] | None = None
         self._message: MessageHead
         self._writer = EmlWriter()
+        self._checking: dict[str, CheckingWriter] = {}
+        if deep:
+            known = map(profiles.load, profiles.names())
+            self._checking = {
+                each.name: CheckingWriter(checks=each.checks, force=each.force)
+                for each in known
+                if each.checks
+            }
+            self.found.refusals = {name: Counter() for name in self._checking}
         self._labels, self._senders = Often(), Often()
         self._seen = sqlite3.connect(
             "", isolation_level=None
@@ -147,8 +158,9 @@ class _Run:
                     self._look(event.data)
 
     def _write(self, event: Event) -> None:
-        with suppress(Exception):  # what `convert` would put into quarantine is counted there
-            self._writer.send(event)
+        for writer in (self._writer, *self._checking.values()):
+            with suppress(Exception):  # what `convert` would put into quarantine is counted there
+                writer.send(event)
 
     def _count(self, message: MessageHead) -> None:
         found = self.found
@@ -184,6 +196,9 @@ class _Run:
             known = name in found.charsets or len(found.charsets) < _CHARSETS_KEPT
             found.charsets[name if known else "others"] += 1
         found.defects.update({repair.code for repair in self._writer.repairs})
+        for name, writer in self._checking.items():
+            refused = {each.partition(":")[0] for each in writer.refusals}
+            found.refusals[name].update(refused | {""} if refused else ())
         sender = _address(message.raw_field(b"from") or b"")
         if sender:
             self._senders.add(sender, length)
