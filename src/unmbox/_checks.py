@@ -44,7 +44,7 @@ class CheckingWriter(EmlWriter):
         self.forced = frozenset(force)
         self._checks = checks
         self._mends = headers == "repair" and bool(self.forced & {BODY_NUL, BODY_BARE_CR})
-        self._seen = _Seen(checks)
+        self._seen = Seen(checks)
         self._mended: list[Repair] = []
 
     @property
@@ -55,7 +55,7 @@ class CheckingWriter(EmlWriter):
     def send(self, event: Event) -> bytes:
         """The octets that this event adds to the EML."""
         if isinstance(event, Head):
-            self._seen = _Seen(self._checks)
+            self._seen = Seen(self._checks)
             self._mended = []
             self.refusals = ()
         elif isinstance(event, Body) and self._mends:
@@ -85,7 +85,7 @@ class CheckingWriter(EmlWriter):
             self._mended.append(repair)
 
 
-class _Seen:
+class Seen:
     """What has been written of a message, as far as checks ask for it."""
 
     def __init__(self, checks: Mapping[str, Any]) -> None:

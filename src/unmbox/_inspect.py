@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from functools import lru_cache
+from typing import Any
 
 from unmbox import profiles
 from unmbox._addresses import split_mailboxes
-from unmbox._checks import CheckingWriter
+from unmbox._checks import CheckingWriter, Seen
 from unmbox._decode import decode_addresses
 from unmbox._head import MessageHead
 from unmbox._inspection import Inspection, RejectedLine, Sized, SourceFacts
@@ -86,26 +87,28 @@ class _Run:
         self._message: MessageHead
         self._writer = EmlWriter()
         self._checking: dict[str, CheckingWriter] = {}
-        if deep:
-            known = map(profiles.load, profiles.names())
-            self._checking = {
-                each.name: CheckingWriter(checks=each.checks, force=each.force)
-                for each in known
-                if each.checks
-            }
-            self.found.refusals = {name: Counter() for name in self._checking}
+        self._checks: dict[str, Mapping[str, Any]] = {}  # of profiles that force nothing: one writer does
+        self._seen: dict[str, Seen] = {}
+        for profile in map(profiles.load, profiles.names() if deep else ()):
+            if profile.checks:
+                self.found.refusals[profile.name] = Counter()
+                if profile.force:
+                    self._checking[profile.name] = CheckingWriter(checks=profile.checks, force=profile.force)
+                else:
+                    self._checks[profile.name] = profile.checks
         self._labels, self._senders = Often(), Often()
-        self._seen = sqlite3.connect(
-            "", isolation_level=None
-        )  # in a temporary file, removed when it is closed
-        self._index = DedupIndex(connection=self._seen, policy="message-id+body" if deep else "message-id")
+        # In a temporary file, which is removed when it is closed.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._index = DedupIndex(
+            connection=self._database, policy="message-id+body" if deep else "message-id"
+        )
         self._entries: list[Entry] = []
         self._digest = BodyDigest()
         self._charsets: set[bytes] = set()
         self._edge = b""
 
     def close(self) -> None:
-        self._seen.close()
+        self._database.close()
         self._labels.close()
         self._senders.close()
 
@@ -158,8 +161,14 @@ class _Run:
                     self._look(event.data)
 
     def _write(self, event: Event) -> None:
-        for writer in (self._writer, *self._checking.values()):
-            with suppress(Exception):  # what `convert` would put into quarantine is counted there
+        if isinstance(event, Head):
+            self._seen = {name: Seen(checks) for name, checks in self._checks.items()}
+        with suppress(Exception):  # what `convert` would put into quarantine is told by it
+            octets = self._writer.send(event)
+            for seen in self._seen.values():
+                seen.add(octets, self._writer.block_size)
+        for writer in self._checking.values():
+            with suppress(Exception):
                 writer.send(event)
 
     def _count(self, message: MessageHead) -> None:
@@ -196,8 +205,10 @@ class _Run:
             known = name in found.charsets or len(found.charsets) < _CHARSETS_KEPT
             found.charsets[name if known else "others"] += 1
         found.defects.update({repair.code for repair in self._writer.repairs})
-        for name, writer in self._checking.items():
-            refused = {each.partition(":")[0] for each in writer.refusals}
+        refusals: dict[str, Iterable[str]] = {name: each.refusals() for name, each in self._seen.items()}
+        refusals |= {name: writer.refusals for name, writer in self._checking.items()}
+        for name, reasons in refusals.items():
+            refused = {each.partition(":")[0] for each in reasons}
             found.refusals[name].update(refused | {""} if refused else ())
         sender = _address(message.raw_field(b"from") or b"")
         if sender:

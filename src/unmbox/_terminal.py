@@ -102,10 +102,7 @@ def overview(found: Inspection) -> str:
         ("Charsets named", _table(found.charsets), len(found.charsets)),
         ("Copies", _copies(found), 0),
         ("Defects (messages that convert repairs)", _table(found.defects), len(found.defects)),
-        *(
-            (f"What {name} would refuse", [f"{counts['']:>9,}  messages", *_table(counts)], 0)
-            for name, counts in found.refusals.items()
-        ),
+        ("Messages that would be refused, by profile and check", _refusals(found), 0),
         ('Lines beginning "From " that start no message (octet, why)', rejected, found.rejections.total()),
     ]
     for title, rows, total in sections:
@@ -120,6 +117,14 @@ def overview(found: Inspection) -> str:
 
 def _table(counts: Counter[str]) -> list[str]:
     return [f"{count:>9,}  {name}" for name, count in counts.most_common() if name]
+
+
+def _refusals(found: Inspection) -> list[str]:
+    by_checks = {name: Counter({n: c for n, c in all_.items() if n}) for name, all_ in found.refusals.items()}
+    return [
+        f"{counts['']:>9,}  {name}" + (f": {_codes(by_checks[name])}" if counts[""] else "")
+        for name, counts in found.refusals.items()
+    ]
 
 
 def _copies(found: Inspection) -> list[str]:
