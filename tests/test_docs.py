@@ -92,3 +92,21 @@ def test_the_proofs_that_the_readme_names_are_there() -> None:
     named = set(re.findall(r"`(test_\w+\.py)`", (PROJECT / "README.md").read_text("utf-8")))
     assert len(named) > 10
     assert not [name for name in named if not (PROJECT / "tests" / name).is_file()]
+
+
+def test_every_reason_of_the_parser_is_explained() -> None:
+    page = (PROJECT / "docs" / "explanation" / "separators.md").read_text("utf-8")
+    code = re.compile(r'^[A-Z_]+(?:: Final)? = "([a-z]+(?:-[a-z]+)+)"$', re.MULTILINE)
+    sources = (PROJECT / "src" / "unmbox" / f"{name}.py" for name in ("_fromline", "_mime", "_parser"))
+    found = {reason for source in sources for reason in code.findall(source.read_text("utf-8"))}
+    notes = {"head-too-long", "content-length-ignored"}  # of `End`: in the reference
+    assert len(found) > 8
+    assert not [reason for reason in found - notes if f"| `{reason}` |" not in page]
+
+
+def test_every_code_of_a_repair_is_explained() -> None:
+    page = (PROJECT / "docs" / "repairs.md").read_text("utf-8")
+    writer = (PROJECT / "src" / "unmbox" / "_writer.py").read_text("utf-8")
+    codes = set(re.findall(r'^[A-Z_]+ = "([a-z]+(?:-[a-z]+)+)"$', writer, re.MULTILINE))
+    assert codes
+    assert not [code for code in codes if f"`{code}`" not in page]
