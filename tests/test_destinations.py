@@ -18,7 +18,7 @@ import pytest
 import unmbox
 from killing import ENDED, Fault, Killed, Order, dying_at_once, faulty, in_another_process, small
 from mails import adds_up, emls, mail, mailbox
-from unmbox import UsageError, zips
+from unmbox import UsageError, _orders, zips
 from unmbox._batches import Batches
 from unmbox._checks import CheckingWriter
 from unmbox._verify import verify
@@ -152,6 +152,29 @@ def test_a_table_of_ones_own_names_folders_and_states(tmp_path: Path) -> None:
     [(path, state)] = rows(tmp_path / "eml" / MANIFEST_NAME, "SELECT path, state FROM message")
     assert path.startswith("Inbox/")
     assert json.loads(state) == {"read": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "folder"),
+    [
+        ("Inbox.mbox", (), "Inbox"),
+        ("Sent Items", (), "Sent"),
+        ("Trash.mbox", (), "Trash"),
+        ("ゴミ箱.mbox", (), "Trash"),
+        ("project.mbox", (), "Archive"),
+        ("Inbox", ("X-Mozilla-Status: 0009",), "Trash"),
+        ("Inbox", ("X-Status: T",), "Drafts"),
+        ("Inbox.mbox", ("X-Gmail-Labels: Work",), "Work"),
+    ],
+)
+def test_mail_without_labels_goes_by_its_mailbox_and_its_state(
+    name: str, fields: tuple[str, ...], folder: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(mailbox([mail(1, "", *fields)]))
+    unmbox.convert(tmp_path / name, tmp_path / "eml", labels="primary")
+    assert folders(list(emls(tmp_path / "eml"))) == [folder]
+    excluded = unmbox.convert(tmp_path / name, tmp_path / "not", exclude="trash")
+    assert excluded.filtered == (folder == "Trash")
 
 
 # -- what goes in ----------------------------------------------------------------------------------------
@@ -488,6 +511,36 @@ def test_a_process_that_is_killed_leaves_no_half_volume(share: float, many: Path
             assert archive.testzip() is None
     Order([many], out, options=OPTIONS).do()
     assert left(out.parent, out) == left(whole.parent, whole)
+
+
+def test_what_was_in_quarantine_comes_in_a_volume_of_its_own(many: Path, tmp_path: Path) -> None:
+    class Broken(unmbox.EmlWriter):
+        def send(self, event: Any) -> bytes:
+            if event.offset == 0:
+                raise ValueError("injected")
+            return super().send(event)
+
+    out = tmp_path / "out.zip"
+    with mock.patch.object(_orders, "EmlWriter", Broken):
+        assert unmbox.convert(many, out, **OPTIONS).quarantined == 1
+    assert [path.name for path in (tmp_path / "out-aside" / "quarantine").iterdir()] == ["1-0.eml"]
+    assert verify(out).ok
+    number = len(held(tmp_path))
+    assert unmbox.convert(many, out, **OPTIONS).written == 1
+    assert not (tmp_path / "out-aside" / "quarantine").exists()
+    assert list(map(len, held(tmp_path).values()))[number:] == [1]
+    assert verify(out, sources=many).ok
+
+
+def test_a_durable_zip(many: Path, tmp_path: Path) -> None:
+    unmbox.convert(many, tmp_path / "out.zip", durable=True, **OPTIONS)
+    assert verify(tmp_path / "out.zip").ok
+
+
+def test_a_dry_run_into_a_zip_writes_nothing(many: Path, tmp_path: Path) -> None:
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert unmbox.convert(many, tmp_path / "out.zip", dry_run=True, **OPTIONS).written == 22
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_an_error_or_a_signal_leaves_only_whole_volumes(many: Path, tmp_path: Path) -> None:

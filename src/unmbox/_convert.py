@@ -59,9 +59,10 @@ def convert(
     for `EmlWriter`, `variant` as for `Parser`, `layout` as for `naming.Layout`. `dedup` is a policy of
     `DedupIndex` or an index that several runs share.
 
-    `profile` names a destination (see `profiles`) and says what is None here. `labels` puts a message into
-    the folder of its ``"primary"`` label, or a ``"link"`` into each, or makes no folders (``"none"``);
-    `system_labels` is a table of one's own. `include`, `exclude`, `since` and `until` are as for `Selection`.
+    `profile` names a destination (`unmbox profiles` lists them) and says what is None here. `labels` puts a
+    message into the folder of its ``"primary"`` label, or a ``"link"`` into each, or makes none (``"none"``);
+    `system_labels` is a table of one's own. `include` and `exclude` are labels, or addresses after ``from:``,
+    ``to:`` or ``address:``; `since` and `until` the first and last day, as the message's own date says it.
     What the profile's destination would refuse is listed; `refused="aside"` puts it apart as well.
 
     The manifest is ``unmbox-manifest.sqlite`` in the folder (beside ``NAME.zip``: ``NAME-manifest.sqlite``),

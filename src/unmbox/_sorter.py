@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from unmbox._folders import Folders, LabelTable
 from unmbox._mail import Mail
 from unmbox._record import state_of
 from unmbox._selection import Selection
 
 REFUSED = ("keep", "aside")
+_LEAF = re.compile(r".*[/\\]", re.DOTALL)
 
 
 class Sorter:
@@ -47,14 +50,29 @@ class Sorter:
                 state |= beside.state
             mail.told = mail.told._replace(state=state)
         if self._selection:
-            mail.unwanted = self._selection.unwanted(mail.head, labels, mail.told.state or {})
+            mail.unwanted = self._selection.unwanted(mail.head, self._labels(mail), mail.told.state or {})
 
     def folders(self, mail: Mail) -> tuple[str, ...]:
         """The folders of a message, the primary first; "" is the destination itself."""
         if self._folders is None:
             return ("",)
-        found = self._folders.of(tuple(mail.told.labels))
+        found = self._folders.of(self._labels(mail))
         return found if self._links else found[:1]
+
+    def _labels(self, mail: Mail) -> tuple[str, ...]:
+        """A message's labels; without any, the mailbox's own name if it is that of a folder of everybody's.
+
+        What its state calls deleted or a draft is in Trash or Drafts, whatever its labels.
+        """
+        labels = tuple(mail.told.labels)
+        if not labels:
+            name = _LEAF.sub("", mail.head.source).partition(".")[0]
+            if self._table.meaning(name).role not in {"", "user"}:
+                labels = (name,)
+        state = mail.told.state
+        if state and (state.get("deleted") or state.get("draft")):
+            labels += ("Trash",) if state.get("deleted") else ("Drafts",)
+        return labels
 
     def puts_aside(self, mail: Mail) -> bool:
         """Whether the message goes to a place of its own because the destination would refuse it."""

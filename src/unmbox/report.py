@@ -102,7 +102,7 @@ def manifest_of(destination: str | os.PathLike[str]) -> Path:
     if path.is_file() and path.suffix == ".sqlite":
         return path
     beside = path.with_name(f"{path.stem}-manifest.sqlite")
-    return beside if path.suffix == ".zip" and not path.is_dir() else path / MANIFEST_NAME
+    return beside if path.suffix.lower() == ".zip" and not path.is_dir() else path / MANIFEST_NAME
 
 
 def _page_name(manifest: Path) -> str:
