@@ -68,7 +68,7 @@ class Remote(Source):
         at = start
         with _Ours(self.name, start):
             # Read ahead no further than to what is wanted; 0 is for what comes as a stream.
-            block = min(2 * PIECE, max(CHUNK, (stop or 0) - start)) if self._ranges else 0
+            block = min(4 * PIECE, max(CHUNK, (stop or 0) - start)) if self._ranges else 0
             file = self._files.open(self._file, "rb", block_size=block)
         with file:
             while stop is None or at < stop:

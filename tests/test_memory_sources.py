@@ -1,0 +1,113 @@
+"""Peak memory of the command for each kind of source: flat in its size, and in the number of its messages."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import measure
+from packing import mail, mailbox
+from test_memory import MIB, PLAIN, PROJECT
+
+SIZE = "16M"
+MANY = 5_000
+"""Messages in files of their own: more than are sorted in memory."""
+
+
+def peak_of(source: Path, destination: Path) -> tuple[float, int]:
+    """The command's peak in MiB, and the messages that it has written."""
+    command = [sys.executable, "-m", "unmbox", "convert", str(source), str(destination)]
+    with tempfile.TemporaryFile() as said:
+        usage = measure.run([*command, "--headers", "preserve", "--json"], stdout=said, env=PLAIN)
+        said.seek(0)
+        report = json.load(said)
+    assert usage.code == 0, report
+    assert report["written"] == report["messages"]
+    return usage.peak / MIB, report["messages"]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("memory") / "plain.mbox"
+    command = [sys.executable, "-m", "benchmarks.shapes", "takeout", "--size", SIZE, str(path)]
+    subprocess.run(command, cwd=PROJECT, env=PLAIN, check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> float:
+    folder = tmp_path_factory.mktemp("base")
+    (folder / "one.mbox").write_bytes(mailbox(1))
+    return peak_of(folder / "one.mbox", folder / "eml")[0]
+
+
+def _zip(path: Path, plain: Path, method: int) -> None:
+    with zipfile.ZipFile(path, "w", method, compresslevel=1) as archive:
+        archive.write(plain, "Takeout/Mail/All mail.mbox")
+
+
+def _tar(path: Path, plain: Path, mode: str) -> None:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]  # the mode is one of its own
+        archive.add(plain, "Takeout/Mail/All mail.mbox")
+
+
+def _zstd(path: Path, plain: Path) -> None:
+    from backports import zstd
+
+    path.write_bytes(zstd.compress(plain.read_bytes(), 1))
+
+
+KINDS: dict[str, Callable[[Path, Path], object]] = {
+    "deflated.zip": lambda path, plain: _zip(path, plain, zipfile.ZIP_DEFLATED),
+    "stored.zip": lambda path, plain: _zip(path, plain, zipfile.ZIP_STORED),
+    "takeout.tgz": lambda path, plain: _tar(path, plain, "w:gz"),
+    "plain.tar": lambda path, plain: _tar(path, plain, "w"),
+    "all.mbox.gz": lambda path, plain: path.write_bytes(gzip.compress(plain.read_bytes(), 1)),
+    "all.mbox.bz2": lambda path, plain: path.write_bytes(bz2.compress(plain.read_bytes(), 1)),
+    "all.mbox.xz": lambda path, plain: path.write_bytes(lzma.compress(plain.read_bytes(), preset=0)),
+    "all.mbox.zst": _zstd,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_archive(kind: str, plain: Path, base: float, tmp_path: Path) -> None:
+    path = tmp_path / kind
+    KINDS[kind](path, plain)
+    peak, messages = peak_of(path, tmp_path / "eml")
+    assert messages > 100
+    assert peak - base <= 16
+
+
+def test_many_messages_in_a_folder(base: float, tmp_path: Path) -> None:
+    folder = tmp_path / "mail"
+    for number in range(MANY):
+        path = folder / f"{number % 2}" / f"{number}-{'x' * 60}.eml"
+        if number < 2:
+            path.parent.mkdir(parents=True)
+        path.write_text(mail(number))
+    peak, messages = peak_of(folder, tmp_path / "eml")
+    assert messages == MANY
+    assert peak - base <= 16
+
+
+def test_many_messages_in_an_archive(base: float, tmp_path: Path) -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for number in range(MANY):
+            archive.writestr(f"Inbox/{number}-{'x' * 60}.eml", mail(number))
+    (tmp_path / "mail.zip").write_bytes(data.getvalue())
+    peak, messages = peak_of(tmp_path / "mail.zip", tmp_path / "eml")
+    assert messages == MANY
+    assert peak - base <= 16
