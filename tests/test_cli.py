@@ -282,6 +282,19 @@ def test_what_cannot_be_converted_is_said_and_shows_in_the_status(mailbox: Path,
     assert len([path for path in emls(eml) if "quarantine" not in path.parts]) == 2
 
 
+def test_a_profile_of_people_is_none_for_mail(mailbox: Path, eml: Path) -> None:
+    done = unmbox_("convert", mailbox, eml, "--profile", "zoho-crm")
+    assert done.status == 2
+    assert "unmbox contacts" in done.err
+    assert not eml.exists()
+
+
+def test_a_choice_that_leaves_nothing_is_told(mailbox: Path, eml: Path) -> None:
+    done = unmbox_("convert", mailbox, eml, "--include", "no such label")
+    assert done.status == 0
+    assert "unmbox inspect" in done.out
+
+
 def test_every_keyword_of_the_function_is_an_option_of_convert() -> None:
     keywords = inspect.signature(unmbox.convert).parameters
     options = convert_command.make_context("convert", ["SOURCE", "DEST"]).params

@@ -480,7 +480,7 @@ def test_a_stream_is_known_if_there_is_but_one(tmp_path: Path, mails: dict[str, 
 
 def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(UsageError, match="does not exist: name a folder that unmbox has converted into"):
+        with pytest.raises(UsageError, match="does not exist: name a folder or ZIP that unmbox"):
             verify(folder)
 
 

@@ -64,7 +64,7 @@ class Orders:
     ) -> None:
         self._destination = destination
         self._zip = is_zip(destination)
-        self._profile = load(profile) if profile is not None else Profile("", "")
+        self._profile = _loaded(profile) if profile is not None else Profile("", "")
         self._values = {name: self._value(name, given.get(name)) for name in _USUAL}
         values = self._values
         self._check(values)
@@ -163,6 +163,13 @@ class Orders:
             if profile.force:
                 found["force"] = ",".join(sorted(profile.force))
         return found
+
+
+def _loaded(name: str | os.PathLike[str]) -> Profile:
+    profile = load(name)
+    if profile.contacts and not (profile.options or profile.folders or profile.force or profile.checks):
+        raise UsageError(f"the profile {profile.name} is for unmbox contacts: no mail goes there")
+    return profile
 
 
 _ZIP = tuple(name for name in _USUAL if name.startswith("zip_"))

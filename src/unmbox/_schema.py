@@ -53,7 +53,7 @@ def read_only(path: str | os.PathLike[str]) -> sqlite3.Connection:
 
     path = Path(path)
     if not path.exists():
-        raise UsageError(f"{path} does not exist: name a folder that unmbox has converted into")
+        raise UsageError(f"{path} does not exist: name a folder or ZIP that unmbox has converted into")
     with our_errors(str(path)):
         # Not "ro": a killed run may have left a transaction that the next reader rolls back.
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)

@@ -13,9 +13,10 @@ from unmbox.errors import UsageError
 
 When = str | date | datetime
 State = Mapping[str, bool | str]
-STATES = frozenset(
-    ["read", "answered", "flagged", "deleted", "draft", "important", "chat", "snoozed", "muted", "forwarded"]
-)
+STATES = frozenset({
+    "read", "answered", "flagged", "deleted", "draft", "important", "chat", "snoozed", "muted", "forwarded",
+    "auto",
+})  # fmt: skip
 _FIELDS = {
     "from": ("From", "Sender"),
     "to": ("To", "Cc", "Bcc", "Delivered-To", "X-Original-To"),

@@ -33,6 +33,8 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
         lines[0] += f", {report.filtered:,} filtered out"
     if report.quarantined:
         lines[0] += f", {report.quarantined:,} put into quarantine"
+    if report.filtered == report.messages > 0:
+        lines.append("no message is wanted: unmbox inspect says which labels there are")
     if report.refused:
         lines.append(f"{_count(report.refused, 'message')} would be refused there: the manifest says why")
     if report.already:
