@@ -231,7 +231,7 @@ def test_a_manifest_that_gives_out_under_way(
     assert done.status == STOPPED
     assert MANIFEST_NAME in done.one_sentence()
     assert said in done.said
-    assert assert_intact(eml, whole) == (after - 2) * 5
+    assert assert_intact(eml, whole) == (after - 3) * 5
     assert command("convert", source, eml).status == DONE
     assert emls(eml) == whole
     assert verify(eml, sources=source).ok

@@ -12,15 +12,19 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+import unmbox
 from ledger import OPTIONS, mailbox, rows, run, tree
-from unmbox import _verify
+from unmbox import EmlWriter, _job, _verify
 from unmbox._paths import Paths
-from unmbox._record import Digests, checksum
+from unmbox._record import Digests, checksum, source_sum
+from unmbox._schema import create, options_sum
 from unmbox._verify import MAX_PROBLEMS, Problem, Verification, verify
 from unmbox.errors import DestinationError, UsageError
+from unmbox.events import Event, Head
 from unmbox.manifest import MANIFEST_NAME, Batch, Manifest, Row
 
 
@@ -66,6 +70,23 @@ def edit(folder: Path, statement: str, *values: Any) -> None:
     with closing(sqlite3.connect(folder / MANIFEST_NAME)) as connection:
         assert connection.execute(statement, values).rowcount
         connection.commit()
+
+
+def edit_source(folder: Path, **values: Any) -> None:
+    """Change the row of the first source such that its check sum fits."""
+    columns = ", ".join(f"{name} = ?" for name in values)
+    edit(folder, f"UPDATE source SET {columns} WHERE id = 1", *values.values())
+    with closing(sqlite3.connect(folder / MANIFEST_NAME)) as connection:
+        (row,) = connection.execute("SELECT * FROM source WHERE id = 1").fetchall()
+    edit(folder, "UPDATE source SET checksum = ? WHERE id = 1", source_sum(row[:-1]))
+
+
+def edit_option(folder: Path, name: str, value: str) -> None:
+    """Change an option such that the check sum fits."""
+    edit(folder, "UPDATE meta SET value = ? WHERE key = ?", value, f"option.{name}")
+    with closing(sqlite3.connect(folder / MANIFEST_NAME)) as connection:
+        meta = dict(connection.execute("SELECT * FROM meta").fetchall())
+    edit(folder, "UPDATE meta SET value = ? WHERE key = 'checksum'", options_sum(meta))
 
 
 def edit_and_sign(folder: Path, row: int, **values: Any) -> None:
@@ -358,7 +379,7 @@ def test_two_rows_of_one_file(folder: Path) -> None:
 def test_by_message_id_alone_bodies_may_differ(folder: Path) -> None:
     edit_and_sign(folder, 3, key=b"another")
     assert found(folder) == [("duplicate", "row 3")]
-    edit(folder, "UPDATE meta SET value = 'message-id' WHERE key = 'option.dedup'")
+    edit_option(folder, "dedup", "message-id")
     assert found(folder) == []
     edit_and_sign(folder, 8, key=b"another")  # it has no Message-ID
     assert found(folder) == [("duplicate", "row 8")]
@@ -367,7 +388,7 @@ def test_by_message_id_alone_bodies_may_differ(folder: Path) -> None:
 def test_an_index_that_is_shared_knows_originals_elsewhere(folder: Path) -> None:
     edit_and_sign(folder, 3, duplicate_of=None)
     assert found(folder) == [("duplicate", "row 3")]
-    edit(folder, "UPDATE meta SET value = 'shared index' WHERE key = 'option.dedup'")
+    edit_option(folder, "dedup", "shared index")
     assert found(folder) == []
     edit_and_sign(folder, 3, duplicate_of=99)
     assert found(folder) == [("duplicate", "row 3")]
@@ -401,6 +422,124 @@ def test_what_else_does_not_add_up(
     assert (problem.kind, problem.path.removeprefix(f"{pristine}/")) == (kind, place)
 
 
+# -- what stands beside the messages -------------------------------------------------------------------
+
+BROKEN = mailbox(
+    "Message-ID: <1@example.org>\nStatus: RO\nX-UID: 7\n\nbody\nFrom here on, nothing.\n",
+    "Message-ID: <2@example.org>\n\nbody\nFrom there on, nothing.\n",
+    *(f"Message-ID: <{number}@b>\n\n{number}\n" for number in range(3, 40)),
+)
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A destination with rows in each table, as `convert` makes it."""
+    place = tmp_path_factory.mktemp("converted")
+    (place / "a.mbox").write_bytes(BROKEN)
+    with mock.patch.object(EmlWriter, "send", failing_at(b"<3@b>")):
+        unmbox.convert(place / "a.mbox", place / "eml", profile="zoho-mail")
+    return place
+
+
+def failing_at(octets: bytes) -> Callable[[EmlWriter, Event], bytes]:
+    send = EmlWriter.send
+
+    def call(writer: EmlWriter, event: Event) -> bytes:
+        if isinstance(event, Head) and octets in event.data:
+            raise ValueError("cannot be converted")
+        return send(writer, event)
+
+    return call
+
+
+def columns_of(table: str) -> list[tuple[str, str]]:
+    connection = sqlite3.connect(":memory:")
+    with closing(connection):
+        create(connection, {})
+        connection.execute("CREATE TABLE dedup(block, records)")
+        return [(table, row[1]) for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+TABLES = ("source", "repair", "refusal", "candidate", "detail", "dedup")
+
+
+@pytest.mark.parametrize(("table", "column"), [pair for table in TABLES for pair in columns_of(table)])
+@pytest.mark.parametrize("last", [True, False])
+def test_an_edited_row_of_any_table(
+    converted: Path, tmp_path: Path, table: str, column: str, *, last: bool
+) -> None:
+    eml = shutil.copytree(converted / "eml", tmp_path / "eml")
+    assert found(eml, sources=converted / "a.mbox") == []
+    which = f"rowid = (SELECT {'max' if last else 'min'}(rowid) FROM {table})"
+    with closing(sqlite3.connect(eml / MANIFEST_NAME)) as connection:
+        ((value,),) = connection.execute(f"SELECT {column} FROM {table} WHERE {which}").fetchall()
+        other: Any = value[:-1] + bytes([value[-1] ^ 1]) if isinstance(value, bytes) else f"{value}x"
+        if isinstance(value, int):
+            other = value + 1000
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE {which}", (other,))
+        connection.commit()
+    kinds = {kind for kind, _ in found(eml)}
+    assert kinds
+    assert kinds <= {"row", "count", "tiling", "unfinished", "damaged"}
+
+
+@pytest.mark.parametrize(
+    "table", ["repair", "refusal", "detail", "candidate", "dedup", "dedup_slots", "meta", "source"]
+)
+def test_a_removed_row_of_any_table(converted: Path, tmp_path: Path, table: str) -> None:
+    eml = shutil.copytree(converted / "eml", tmp_path / "eml")
+    key = "key = (SELECT max(key) FROM meta WHERE key LIKE 'option.%')" if table == "meta" else "true"
+    if table not in {"meta", "dedup_slots"}:
+        key = f"rowid = (SELECT max(rowid) FROM {table})"
+    edit(eml, f"DELETE FROM {table} WHERE {key}")
+    assert {kind for kind, _ in found(eml)} & {"row", "count"}
+
+
+def test_an_added_row_of_any_table(converted: Path, tmp_path: Path) -> None:
+    eml = shutil.copytree(converted / "eml", tmp_path / "eml")
+    edit(eml, "INSERT INTO repair VALUES(20, 'nul', 'Subject', 1, '')")
+    assert found(eml) == [("row", "row 20")]
+    edit(eml, "DELETE FROM repair WHERE message = 20 AND code = 'nul'")
+    assert found(eml) == []
+    edit(eml, "INSERT INTO candidate VALUES(7, 0, 'From', 'rejected', 'x')")
+    assert found(eml) == [("count", "table candidate")]
+
+
+def test_options_that_were_edited(folder: Path) -> None:
+    edit(folder, "UPDATE meta SET value = 'mboxo' WHERE key = 'option.variant'")
+    assert found(folder) == [("row", "table meta")]
+
+
+def test_what_a_run_left_that_was_killed_before_it_committed_anything(tmp_path: Path) -> None:
+    sources = [tmp_path / "a.mbox", tmp_path / "b.mbox"]
+    for source in sources:
+        source.write_bytes(BROKEN)
+    eml = tmp_path / "eml"
+    with (
+        pytest.raises(KeyboardInterrupt),
+        mock.patch.object(_job.Job, "_read", side_effect=KeyboardInterrupt),
+    ):
+        unmbox.convert(sources, eml)
+    said = verify(eml)
+    assert [(each.kind, each.path) for each in said.problems] == [
+        ("unfinished", str(each)) for each in sources
+    ]
+    assert said.problems[0].detail.startswith(f"all of its {len(BROKEN)} octets not yet converted")
+    assert not said.ok
+    unmbox.convert(sources, eml)
+    assert found(eml) == []
+    # Nobody minds that another run had nothing left to do.
+    unmbox.convert(sources[0], eml)
+    assert found(eml) == []
+
+
+def test_what_is_left_of_one_source_is_told_in_octets(folder: Path, pristine: Path) -> None:
+    edit_source(folder, done=0, size=(pristine / "a.mbox").stat().st_size + 10)
+    (problem,) = verify(folder).problems
+    assert problem.kind == "unfinished"
+    assert problem.detail.startswith("10 octets from octet ")
+
+
 # -- sources -------------------------------------------------------------------------------------------
 
 
@@ -427,7 +566,7 @@ def test_a_source_that_is_not_what_it_was(
     other = tmp_path / "a.mbox"
     assert old in mails["a.mbox"]
     other.write_bytes(mails["a.mbox"].replace(old, new, 1))
-    edit(folder, "UPDATE source SET uri = ? WHERE id = 1", str(other))
+    edit_source(folder, uri=str(other))
     assert {kind for kind, _ in found(folder, sources=other)} == {"source"}
 
 
@@ -437,7 +576,7 @@ def test_a_source_that_is_shorter_than_it_was(
 ) -> None:
     other = tmp_path / "a.mbox"
     other.write_bytes(mails["a.mbox"][:cut])
-    edit(folder, "UPDATE source SET uri = ? WHERE id = 1", str(other))
+    edit_source(folder, uri=str(other))
     problems = found(folder, sources=other)
     assert problems
     assert {kind for kind, _ in problems} == {"source"}
@@ -446,9 +585,9 @@ def test_a_source_that_is_shorter_than_it_was(
 def test_a_source_that_is_longer_than_it_was(folder: Path, tmp_path: Path, mails: dict[str, bytes]) -> None:
     other = tmp_path / "a.mbox"
     other.write_bytes(mails["a.mbox"] + mailbox(mail(9)))
-    edit(folder, "UPDATE source SET uri = ? WHERE id = 1", str(other))
+    edit_source(folder, uri=str(other))
     assert found(folder, sources=other) == [("source", str(other))]
-    edit(folder, "UPDATE source SET done = 0 WHERE id = 1")
+    edit_source(folder, done=0)
     assert found(folder, sources=other) == [("unfinished", str(other))]
 
 
@@ -470,7 +609,7 @@ def test_a_stream_is_known_if_there_is_but_one(tmp_path: Path, mails: dict[str, 
     path = tmp_path / "a.mbox"
     path.write_bytes(mails["a.mbox"])
     run(tmp_path / "eml", [path])
-    edit(tmp_path / "eml", "UPDATE source SET digest = NULL, mtime = NULL, uri = 'stream:1'")
+    edit_source(tmp_path / "eml", digest=None, mtime=None, uri="stream:1")
     assert found(tmp_path / "eml", sources=iter([mails["a.mbox"]])) == []
     assert found(tmp_path / "eml", sources=iter([mails["b.mbox"]])) == [("source", "stream")]
 

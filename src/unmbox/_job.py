@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._prior import settle_charset
 from unmbox._report import Damage, Progress, Report
+from unmbox._schema import UNDER_WAY, knows
 from unmbox._single import parser_for
 from unmbox._window import SETTLE
 from unmbox._writer import EmlWriter
@@ -61,6 +63,10 @@ class Job:
         started = time.perf_counter()
         self._survey(sources)
         batches = self._batches
+        if self._manifest:
+            query = self._manifest.connection.execute
+            if asked := [each for each in sources.asked() if not knows(query, each[0])]:
+                self._manifest.note(UNDER_WAY, json.dumps(asked))
         try:
             for ordinal, source in enumerate(sources, 1):
                 self._read(source, self._state_of(source, ordinal))
@@ -68,6 +74,8 @@ class Job:
             batches.tally.not_mbox += sources.empty
             batches.tally.missing += self._missing(sources)
             batches.flush()
+            if self._manifest:
+                self._manifest.note(UNDER_WAY, None)
             batches.settle()
         except BaseException as error:
             if isinstance(error, DestinationError):

@@ -67,6 +67,10 @@ class Opened:
             raise UsageError("no source: name at least one mailbox")
         self._given = known
 
+    def asked(self) -> list[tuple[str, int | None]]:
+        """What was given, by the names that those of its sources begin with, and their octets."""
+        return [(uri, getattr(given, "size", None)) for uri, given in self._given.items()]
+
     @property
     def missing(self) -> list[str]:
         """Sentences on the parts of an export that are not there."""

@@ -120,6 +120,7 @@ class SourceState:
     done: bool = False
     damage: str | None = None
     charset: str | None = None
+    candidate_sum: int = 0
 
     def settle(self, variant: str, newline: bytes, charset: str | None) -> None:
         """Take what its parser has settled on."""
@@ -129,16 +130,18 @@ class SourceState:
         """The row of `source`, in the order of its columns."""
         newline = None if self.newline is None else "cr" if self.newline == b"\r" else "lf"
         counts = (self.offset, self.messages, self.candidates, int(self.done), self.damage, self.charset)
-        return (*(getattr(self, name) for name in _BEFORE_NEWLINE), newline, *counts)
+        before = (getattr(self, name) for name in _BEFORE_NEWLINE)
+        values = (*before, newline, *counts, self.candidate_sum)
+        return (*values, source_sum(values))
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> SourceState:
         """The state that a row of `source` holds."""
-        *before, newline, offset, messages, candidates, done, damage, charset = values
+        *before, newline, offset, messages, candidates, done, damage, charset, candidate_sum, _ = values
         state = cls(**dict(zip(_BEFORE_NEWLINE, before, strict=True)))
         state.newline = {None: None, "lf": b"\n", "cr": b"\r"}[newline]
         state.offset, state.messages, state.candidates, state.done = offset, messages, candidates, bool(done)
-        state.damage, state.charset = damage, charset
+        state.damage, state.charset, state.candidate_sum = damage, charset, candidate_sum
         return state
 
     def untouched(self) -> SourceState:
@@ -169,7 +172,18 @@ class Batch:
         """Record a line that began ``From `` and was not taken; beyond `MAX_CANDIDATES` only count it."""
         source.candidates += 1
         if source.candidates <= MAX_CANDIDATES:
-            self.candidates.append((source.id, offset, storable(line), "rejected", reason))
+            values = offset, storable(line), "rejected", reason
+            self.candidates.append((source.id, *values))
+            source.candidate_sum = (source.candidate_sum + detail_sum(values)) % (1 << 32)
+
+    def details(self) -> list[tuple[int, int]]:
+        """For each row that repairs or refusals tell of, its id and the sum of theirs."""
+        sums: dict[int, int] = {}
+        for number, code, name, applied, impact in self.repairs:
+            sums[number] = sums.get(number, 0) + detail_sum(("repair", code, name, int(applied), impact))
+        for number, profile, reason in self.refusals:
+            sums[number] = sums.get(number, 0) + detail_sum(("refusal", profile, reason, None, None))
+        return [(number, total % (1 << 32)) for number, total in sums.items()]
 
 
 class Digests:
@@ -327,3 +341,16 @@ def checksum(values: tuple[Any, ...]) -> int:
         return crc32("\n".join(known + told).encode(), crc32(key or b"", crc32(numbers)))
     except (AttributeError, TypeError, struct.error):
         return -1
+
+
+def source_sum(values: Sequence[Any]) -> int:
+    """The CRC-32 of a row of `source` but for its last column, which is this."""
+    return crc32("\n".join(map(str, values)).encode("utf-8", "backslashreplace"))
+
+
+def detail_sum(values: Sequence[Any]) -> int:
+    """The CRC-32 of a row that belongs to a message or a source, but for whose it is.
+
+    Those of one message, or of one source, are added up: their order is nobody's business.
+    """
+    return crc32("\0".join(map(str, values)).encode("utf-8", "backslashreplace"))

@@ -17,7 +17,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unmbox._rows import SIZE, Row, Store, unpack
 from unmbox.errors import DestinationError, UsageError
@@ -232,6 +232,19 @@ class Tables(Store):
         if "full" in text:
             return DestinationError(errno.ENOSPC, f"{self._name}: no space is left for it")
         return DestinationError(f"{self._name} cannot be used: {text}")
+
+
+def unchained(blocks: Iterable[tuple[int, Any]]) -> int | None:
+    """The first of all blocks of an index that does not follow from the one before; None if all do."""
+    chain, rows = bytes(_HASH), _BLOCK
+    for expected, (block, records) in enumerate(blocks):
+        if not isinstance(records, bytes):
+            return expected
+        whole, rest = divmod(len(records) - _HASH, SIZE)
+        if block != expected or records[:_HASH] != chain or rest or rows != _BLOCK or not 0 < whole <= _BLOCK:
+            return expected
+        chain, rows = _hash(records), whole
+    return None
 
 
 def _hash(block: bytes) -> bytes:

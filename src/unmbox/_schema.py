@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from unmbox.errors import DestinationError, UsageError
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 MANIFEST_NAME = "unmbox-manifest.sqlite"
 SCHEMA = 2
+UNDER_WAY = "under-way"
+"""Key of the row in `meta` that says what a run was asked to convert, until it has."""
 APPLICATION_ID = 0x756E6D62
 """``unmb``: what a manifest is known by, in the header of the SQLite file."""
 CACHE = 2 << 20
@@ -26,7 +30,7 @@ CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE source(id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE, size INTEGER, scheme TEXT NOT NULL,
   variant TEXT, junk INTEGER NOT NULL, mtime INTEGER, digest TEXT, newline TEXT, offset INTEGER NOT NULL,
   messages INTEGER NOT NULL, candidates INTEGER NOT NULL, done INTEGER NOT NULL, damage TEXT,
-  charset TEXT);
+  charset TEXT, candidate_sum INTEGER NOT NULL, checksum INTEGER NOT NULL);
 CREATE TABLE message(id INTEGER PRIMARY KEY, source_id INTEGER NOT NULL, offset INTEGER NOT NULL,
   length INTEGER NOT NULL, from_line TEXT NOT NULL, message_id TEXT, head_sha256 TEXT, body_sha256 TEXT,
   outcome TEXT NOT NULL, path TEXT, duplicate_of INTEGER, date TEXT, sender TEXT, recipients TEXT,
@@ -37,10 +41,12 @@ CREATE TABLE file(message INTEGER NOT NULL, volume TEXT, path TEXT NOT NULL);
 CREATE TABLE repair(message INTEGER NOT NULL, code TEXT NOT NULL, field TEXT, applied INTEGER NOT NULL,
   signature_impact TEXT);
 CREATE TABLE refusal(message INTEGER NOT NULL, profile TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE detail(message INTEGER PRIMARY KEY, checksum INTEGER NOT NULL);
 CREATE TABLE candidate(source_id INTEGER NOT NULL, offset INTEGER NOT NULL, line TEXT NOT NULL,
   verdict TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE pending AS SELECT 0 AS first, * FROM source WHERE 0;
 """
+# `detail` holds a sum of what `repair` and `refusal` say of a message, where they do; most need no such row.
 # `pending` holds the first row of the batch whose files may lack their names, and what `source` held before.
 
 
@@ -74,7 +80,39 @@ def create(connection: sqlite3.Connection, options: Mapping[str, str]) -> None:
     for statement in _TABLES.split(";"):
         connection.execute(statement)
     meta = [("schema", str(SCHEMA)), *((f"option.{name}", value) for name, value in sorted(options.items()))]
+    meta.append(("checksum", options_sum(dict(meta))))
     connection.executemany("INSERT INTO meta VALUES(?, ?)", meta)
+
+
+def knows(query: Callable[..., Any], uri: str) -> bool:
+    """Whether a source of this name has a row, or one that stands in what is called so."""
+    inside = "uri >= ?1 || '/' AND uri < ?1 || '0' OR uri >= ?1 || '!' AND uri < ?1 || '\"'"
+    row = query(f"SELECT 1 FROM source WHERE uri = ?1 OR {inside} LIMIT 1", (uri,)).fetchone()  # noqa: S608
+    return row is not None
+
+
+def options_sum(meta: Mapping[str, str]) -> str:
+    """The CRC-32 of the schema's version and the options, in a row of `meta` with them."""
+    told = [f"{key}={value}" for key, value in sorted(meta.items()) if key == "schema" or "option." in key]
+    return f"{crc32(chr(0).join(told).encode('utf-8', 'backslashreplace')):08x}"
+
+
+def seal(query: Callable[[str], Any]) -> str | None:
+    """A hash of the dedup index's last block and its slots, None without an index.
+
+    Each block holds a hash of the one before, so the last answers for all.
+    """
+    if not query("SELECT 1 FROM sqlite_master WHERE name = 'dedup_slots'").fetchone():
+        return None
+    digest = blake2b(digest_size=16)
+    for table in (
+        "SELECT records FROM dedup ORDER BY block DESC LIMIT 1",
+        "SELECT rows || ' ' || used, slots FROM dedup_slots ORDER BY part",
+    ):
+        for values in query(table):
+            for value in values:
+                digest.update(value.encode() if isinstance(value, str) else bytes(value))
+    return digest.hexdigest()
 
 
 def check_ours(connection: sqlite3.Connection, path: str, *, may_be_empty: bool = True) -> bool:

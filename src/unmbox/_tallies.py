@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import sqlite3
 
-_COLUMNS = "id, uri, size, junk, offset, messages, candidates, done, damage, junk"
+_COLUMNS = "id, uri, size, junk, offset, messages, done, damage, junk"
 
 
 @dataclass(slots=True)
@@ -23,7 +23,6 @@ class SourceTally:
     junk: int
     checkpoint: int
     messages: int
-    candidates: int
     done: bool
     damage: str | None
     at: int | None  # where the next message must begin; None after a row that cannot be trusted

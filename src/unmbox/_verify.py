@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unmbox import _verify_tables
 from unmbox._checks import CheckingWriter
 from unmbox._opened import Opened
 from unmbox._parser import Parser
@@ -19,7 +21,6 @@ from unmbox._paths import Paths
 from unmbox._record import (
     DUPLICATE,
     FILTERED,
-    MAX_CANDIDATES,
     OUTCOMES,
     QUARANTINED,
     WRITTEN,
@@ -203,8 +204,8 @@ class _Audit:
         for source in self._sources:
             self._bytes_in += source.junk
             if not source.done:
-                size = "its end" if source.size is None else source.size
-                detail = f"read up to octet {source.checkpoint}, not {size}: {_AGAIN}"
+                left = "what follows" if source.size is None else f"{source.size - source.checkpoint} octets"
+                detail = f"{left} from octet {source.checkpoint} on not yet converted: {_AGAIN}"
                 self._problem("unfinished", source.uri, detail)
             elif source.damage:
                 self._problem("damaged", source.uri, f"read up to octet {source.checkpoint}: {source.damage}")
@@ -287,16 +288,14 @@ class _Audit:
             self._problem("duplicate", f"row {number}", f"its labels are not among those of row {of}")
 
     def other_tables(self) -> None:
-        """Whether what is told of messages is told of ones that exist, and of candidates, of all."""
-        for table in ("file", "repair", "refusal"):
-            query = f"SELECT count(*) FROM {table} WHERE message NOT IN (SELECT id FROM message)"  # noqa: S608
-            if count := self._query(query).fetchone()[0]:
-                self._problem("count", f"table {table}", f"{count} rows tell of messages that have no row")
-        counts = dict(self._query("SELECT source_id, count(*) FROM candidate GROUP BY source_id").fetchall())
-        for source in self._sources:
-            expected = min(source.candidates, MAX_CANDIDATES)
-            if counts.get(source.id, 0) != expected:
-                self._problem("count", source.uri, f"{counts.get(source.id, 0)} candidates, not {expected}")
+        """Whether what stands beside the messages is what was written there."""
+        settled = self._unconfirmed is None
+        for found in chain(
+            _verify_tables.sources(self._query, {problem.path for problem in self._problems}),
+            _verify_tables.details(self._query),
+            _verify_tables.others(self._query, settled=settled),
+        ):
+            self._problem(*found)
 
     # -- the files -------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ from unmbox._record import (
     state_of,
     thread_id,
 )
-from unmbox._schema import CACHE, MANIFEST_NAME, check_ours, create, our_errors, read_only, read_options
+from unmbox._schema import CACHE, MANIFEST_NAME, check_ours, create, our_errors, read_only, read_options, seal
 from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
 
@@ -77,8 +77,9 @@ __all__ = [
     "thread_id",
 ]
 
+_DETAILS = ("repair", "refusal", "detail")
 _INSERT_MESSAGE = f"INSERT INTO message VALUES({', '.join('?' * 22)})"
-_REPLACE_SOURCE = f"REPLACE INTO source VALUES({', '.join('?' * 15)})"
+_REPLACE_SOURCE = f"REPLACE INTO source VALUES({', '.join('?' * 17)})"
 
 
 class Manifest:
@@ -234,8 +235,9 @@ class Manifest:
     def _forget(self, first: int) -> None:
         execute = self.connection.execute
         execute("DELETE FROM message WHERE id >= ?", (first,))
-        for table in ("file", "repair", "refusal"):
+        for table in ("file", *_DETAILS):
             execute(f"DELETE FROM {table} WHERE message >= ?", (first,))  # noqa: S608
+        execute("DELETE FROM meta WHERE key = 'seal'")
         execute(
             "DELETE FROM candidate WHERE EXISTS (SELECT 1 FROM pending AS p "
             "WHERE p.id = candidate.source_id AND p.offset <= candidate.offset)"
@@ -374,6 +376,7 @@ class Manifest:
             self._amend(batch.amended)
             many("INSERT INTO repair VALUES(?, ?, ?, ?, ?)", batch.repairs)
             many("INSERT INTO refusal VALUES(?, ?, ?)", batch.refusals)
+            many("INSERT INTO detail VALUES(?, ?)", batch.details())
             many("INSERT INTO file VALUES(?, ?, ?)", batch.files)
             many("INSERT INTO candidate VALUES(?, ?, ?, ?, ?)", batch.candidates)
             for row in (*rows, *batch.amended):
@@ -399,7 +402,7 @@ class Manifest:
         for row in rows:
             labels = execute("SELECT labels FROM message WHERE id = ?", (row.id,)).fetchone()
             execute("DELETE FROM message WHERE id = ?", (row.id,))
-            for table in ("file", "repair", "refusal"):
+            for table in ("file", *_DETAILS):
                 execute(f"DELETE FROM {table} WHERE message = ?", (row.id,))  # noqa: S608
             execute(_INSERT_MESSAGE, row.values())
             if labels:  # of its copies too
@@ -418,10 +421,12 @@ class Manifest:
             (*values, _) = execute("SELECT * FROM message WHERE id = ?", (row_id,)).fetchone()
             execute("UPDATE message SET checksum = ? WHERE id = ?", (checksum(tuple(values)), row_id))
 
-    def note(self, key: str, value: str) -> None:
-        """Commit a row of `meta`; what is pending stays so."""
+    def note(self, key: str, value: str | None) -> None:
+        """Commit a row of `meta`, or with None that there is none; what is pending stays so."""
         with our_errors(self.path):
-            self.connection.execute("REPLACE INTO meta VALUES(?, ?)", (key, value))
+            self.connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+            if value is not None:
+                self.connection.execute("INSERT INTO meta VALUES(?, ?)", (key, value))
             self._commit()
 
     def settle(self) -> None:
@@ -431,6 +436,8 @@ class Manifest:
                 self.connection.execute("ROLLBACK")
             self.connection.execute("BEGIN EXCLUSIVE")
             self.connection.execute("DELETE FROM pending")
+            if sealed := seal(self.connection.execute):
+                self.connection.execute("REPLACE INTO meta VALUES('seal', ?)", (sealed,))
             self._commit()
 
 
