@@ -7,9 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from unmbox import profiles
+from unmbox._command_convert import Size
+from unmbox._command_profiles import command
 from unmbox.errors import UsageError
 from unmbox.profiles import BODY_REPAIRS, Profile
 
@@ -93,3 +97,41 @@ def test_a_file_that_is_no_profile(tmp_path: Path, text: str, sentence: str) -> 
     path.write_text(text, "utf-8")
     with pytest.raises(UsageError, match=sentence):
         profiles.load(path)
+
+
+# -- the command -----------------------------------------------------------------------------------------
+
+
+def test_the_command_lists_the_destinations() -> None:
+    listed = CliRunner().invoke(command, [])
+    assert [line.split()[0] for line in listed.output.splitlines()] == profiles.names()
+
+
+def test_the_command_tells_what_is_known_and_what_is_not(tmp_path: Path) -> None:
+    page = CliRunner().invoke(command, ["zoho-mail"]).output
+    assert "refuses  attachments = 500" in page
+    assert "(size, attachments) https://www.zoho.com/" in page
+    assert "unknown: nobody has published it" in page
+    mine = CliRunner().invoke(command, [str(write(tmp_path, force=["nul"]))]).output
+    assert mine.splitlines()[0] == "mine: Mine"
+    assert "forces  nul" in mine
+
+
+def test_the_command_gives_plain_values() -> None:
+    told = json.loads(CliRunner().invoke(command, ["--json"]).output)
+    assert [profile["name"] for profile in told] == profiles.names()
+    assert {"about", "says", "source"} == set(told[0]["facts"][0])
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [("480MB", 480_000_000), ("1 gb", 10**9), ("20k", 20_000), ("12345", 12_345)],
+)
+def test_sizes_as_people_write_them(text: str, octets: int) -> None:
+    assert Size()(text) == octets
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1", "1.5GB", "480 MiB"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="write it as 480MB"):
+        Size()(text)

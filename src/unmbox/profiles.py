@@ -30,8 +30,6 @@ DATA = Path(__file__).with_name("profiles_data")
 BODY_REPAIRS = ("body-nul", "body-bare-cr")
 """What may be forced in bodies: NULs are dropped, lone CRs become line ends."""
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
@@ -192,8 +190,8 @@ def _checked(values: Any, path: str) -> Profile:
 
 
 def _members(values: dict[str, Any], name: str, fail: Callable[[str], UsageError]) -> Mapping[str, Any]:
-    members = values.get(name, _NOTHING)
-    if members is not _NOTHING and not isinstance(members, dict):
+    members = values.get(name, {})
+    if not isinstance(members, dict):
         raise fail(f"{name!r} must be an object")
     return members
 
