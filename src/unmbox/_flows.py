@@ -97,7 +97,7 @@ class Inflow:
         if not self._begun:
             self._begun = True
             self._bridge.when_stopped(lambda: self._queue.put(Stopped()))
-            self._bridge.post(self._tasks.start_soon, self._carry)
+            self._bridge.ask(self._start)
         if not self._held:
             self._held = memoryview(self._take(size))
         given, self._held = self._held[:size], self._held[size:]
@@ -120,6 +120,9 @@ class Inflow:
             self._full = False
             self._bridge.post(self._room.set)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _start(self) -> None:
+        self._tasks.start_soon(self._carry)
 
     async def _carry(self) -> None:
         """Read the source to its end, no faster than the thread takes it."""
