@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
+from packing import COMPRESSED, mail, put, tarred, zipped
+
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 # What sets up the project or needs a shell's network is shown, not run here; `make` has tests of its own.
@@ -43,7 +45,24 @@ def desk(tmp_path: Path) -> Path:
     for name in ("takeout-20260110T010203Z-001.zip", "takeout-20260210T010203Z-001.zip"):
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             archive.write(sample, "Takeout/メール/すべてのメール（迷惑メール、ゴミ箱のメールを含む）.mbox")
-    return tmp_path
+    octets = sample.read_bytes()
+    inside = {"Takeout/Mail/a.mbox": octets}
+    eml = mail(1).encode()
+    shapes = {
+        "takeout-20240101T000000Z-001.zip": zipped(inside),
+        "takeout-20240101T000000Z-002.zip": zipped(inside),
+        "takeout-20240101T000000Z-001.tgz": tarred(inside, "w:gz"),
+        "old.mbox.gz": COMPRESSED["gz"](octets),
+        "mail/2019.mbox": octets,
+        "Maildir/cur/1:2,S": eml,
+        "Maildir/new/2": mail(2).encode(),
+        "zoho-export.zip": zipped({"Inbox/1.eml": eml}),
+        "profile/Mail/Local Folders/Inbox": octets,
+        "Inbox.mbox/mbox": octets,
+        "vault/case-1.zip": zipped({"case-user.mbox": octets}),
+        "vault/case-metadata.xml": b"<Root/>",
+    }
+    return put(tmp_path, shapes)
 
 
 def commands(block: str) -> list[str]:

@@ -17,7 +17,7 @@ from unmbox._convert import convert
 from unmbox._head import Envelope
 from unmbox._messages import Message, messages
 from unmbox._parser import Parser
-from unmbox._report import Progress, Report
+from unmbox._report import Damage, Progress, Report
 from unmbox._writer import EmlWriter
 from unmbox.dedup import BodyDigest, DedupIndex, Verdict
 from unmbox.errors import BodyGoneError, DestinationError, SourceError, UnmboxError, UsageError
@@ -33,6 +33,7 @@ __all__ = [
     "Body",
     "BodyDigest",
     "BodyGoneError",
+    "Damage",
     "DedupIndex",
     "DestinationError",
     "DirectorySink",

@@ -115,9 +115,9 @@ class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic 
 def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: Any) -> int:
     """Write every message of the mailboxes SOURCE... as an EML file into the folder DEST, or a ZIP.
 
-    SOURCE - is standard input. DEST is made if it is not there; one that ends in .zip is a ZIP, in as many
-    volumes as it takes. No file of yours is overwritten. The same command again goes on where the last one
-    stopped; new sources add what is new in them.
+    SOURCE is a mailbox, an archive (Takeout's .zip or .tgz), a folder or a URL; - is standard input. DEST is
+    made if it is not there; one that ends in .zip is a ZIP, in as many volumes as it takes. No file of yours
+    is overwritten. The same command again goes on where the last one stopped; new sources add what is new.
 
     \b
     Examples:
@@ -125,7 +125,7 @@ def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: An
       unmbox convert Inbox.mbox Sent.mbox eml/ --layout "{year}/{subject}_{hash}"
       unmbox convert --dry-run "All mail.mbox" eml/
       unmbox convert --profile zoho-mail --exclude spam --exclude trash "All mail.mbox" zoho.zip
-      unzip -p takeout-001.zip "*.mbox" | unmbox convert - eml/
+      unmbox convert takeout-20240101T000000Z-*.zip eml/
     """
     if len(paths) < 2:
         given = f'"{paths[0]}"' if paths else "nothing"

@@ -53,11 +53,11 @@ def convert(
 ) -> Report:
     """Convert mailboxes to EML files, in constant memory, and say what became of every message.
 
-    `sources` is one or several of: a path, a binary file object, an iterable of bytes. `destination` is a
-    folder (made if absent), a path that ends in ``.zip`` (volumes; `zip_size`, `zip_entries`, `zip_names`,
-    `zip_method` are as for `ZipSink`) or a sink. `headers`, `newline`, `repair_signed` and `locale` are as
-    for `EmlWriter`, `variant` as for `Parser`, `layout` as for `naming.Layout`. `dedup` is a policy of
-    `DedupIndex` or an index that several runs share.
+    `sources` is one or several of: a path (a mailbox, an archive or a folder of some, an EML file), a URL, a
+    binary file object, an iterable of bytes. `destination` is a folder (made if absent), a path that ends in
+    ``.zip`` (volumes; `zip_size`, `zip_entries`, `zip_names`, `zip_method` are as for `ZipSink`) or a sink.
+    `headers`, `newline`, `repair_signed` and `locale` are as for `EmlWriter`, `variant` as for `Parser`,
+    `layout` as for `naming.Layout`. `dedup` is a policy of `DedupIndex` or an index that several runs share.
 
     `profile` names a destination (`unmbox profiles` lists them) and says what is None here. `labels` puts a
     message into the folder of its ``"primary"`` label, or a ``"link"`` into each, or makes none (``"none"``);
