@@ -1,7 +1,7 @@
 """Write `pictures/terminal.svg` and `pictures/report.png`, what people see: `python docs/make_screenshot.py`.
 
-The terminal shows what the commands really say of the sample mailbox. The mailbox behind the report is made up:
-some years of letters with labels, copies, and headers that need repair. The report needs Chromium.
+The terminal shows what the commands really say of the sample mailbox. The mailbox behind the report is made
+up: some years of letters with labels, copies, and headers that need repair. The report needs Chromium.
 """
 
 from __future__ import annotations
