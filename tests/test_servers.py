@@ -145,6 +145,27 @@ def test_what_threads_a_case_is_unchanged(cases: Path, name: str) -> None:
     assert sorted(field.findall(emls.replace(b"\r\n", b"\n"))) == sorted(field.findall(CASES))
 
 
+@pytest.mark.parametrize(
+    ("field", "chosen"),
+    [
+        ("Delivered-To: support@example.com", True),
+        ("X-Original-To: Support@EXAMPLE.com", True),
+        ("To: Help desk <support@example.com>, a@example.org", True),
+        ("To: a@example.org\nCc: b@example.org,\n =?utf-8?B?5bGx?= <support@example.com>", True),
+        ("To: a@example.org\nTo: support@example.com", True),
+        ("To: support@example.com.example.org", False),
+        ("To: no-support@example.com", False),
+        ('To: "support@example.com" <a@example.org>', False),
+        ("Subject: support@example.com", False),
+        ("Reply-To: support@example.com", False),
+    ],
+)
+def test_support_mail_is_chosen_by_where_it_was_delivered(tmp_path: Path, field: str, chosen: bool) -> None:
+    octets = f"From 1@xxx Tue Mar 19 09:13:51 +0000 2019\nFrom: c@example.org\n{field}\n\nHelp.\n".encode()
+    report = unmbox.convert([[octets]], tmp_path, include="to:support@example.com")
+    assert (report.written, report.filtered) == ((1, 0) if chosen else (0, 1))
+
+
 # -- IMAP --------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ import click
 from unmbox import profiles
 from unmbox._command import opened, selection, shared, status, variant
 from unmbox._contacts import Contacts, Rules, read
-from unmbox._contacts_csv import read_companies, read_map, write_csv
+from unmbox._contacts_csv import Counts, read_companies, read_map, write_csv
 from unmbox._folders import LabelTable
 from unmbox._selection import Selection
 from unmbox._terminal import bar, complain, say
@@ -117,20 +117,27 @@ def command(
         def other() -> TextIO:
             return stack.enter_context(_new_file(aside, encoding) if aside else _nowhere())
 
+        if read_all.empty and not people.messages:
+            status(read_all.empty)
+            raise UsageError("nothing was written: no message was found")
         counts = write_csv(people.rows(), rules, taken, other)
-        told = {
-            "messages": people.messages,
-            "copies": people.copies,
-            "filtered": people.left_out,
-            **counts._asdict(),
-            "output": output,
-            "apart_file": aside if counts.apart else None,
-        }
+        told = _told(people, counts, output, aside)
     if as_json:
         say(json.dumps({**told, "not_mbox": read_all.empty}, indent=2))
     elif not quiet:
         (say if output else complain)(_summary(told))
     return status(read_all.empty, read_all.damaged, read_all.missing)
+
+
+def _told(people: Contacts, counts: Counts, output: str | None, aside: str | None) -> dict[str, Any]:
+    return {
+        "messages": people.messages,
+        "copies": people.copies,
+        "filtered": people.left_out,
+        **counts._asdict(),
+        "output": output,
+        "apart_file": aside if counts.apart else None,
+    }
 
 
 def _summary(told: dict[str, Any]) -> str:
