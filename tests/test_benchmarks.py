@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import compare, shapes
+from benchmarks import compare, shapes, worst_cases
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -145,6 +145,19 @@ def test_shapes_ends_quietly_when_its_reader_does() -> None:
 )
 def test_shapes_says_what_it_cannot_do(arguments: list[str], complaint: str) -> None:
     assert complaint in run("benchmarks.shapes", *arguments, status=2).stderr
+
+
+def test_worst_cases_are_linear_and_told_beside_plain_mail() -> None:
+    done = run("benchmarks.worst_cases", "dense-from", "one-line", "--size", "64K", "--steps", "2")
+    lines = done.stdout.splitlines()
+    named = ["small", "dense-from", "one-line"]
+    assert [line.split()[0] for line in lines] == ["parser:", *named, "convert:", *named]
+    assert lines[1].count("(  1.0)") == 2
+
+
+def test_worst_cases_all_have_the_size_that_is_asked_for() -> None:
+    for name, make in worst_cases.SHAPES.items():
+        assert 100_000 < len(make(1 << 17)) < 4 << 20, name
 
 
 def test_compare_makes_a_table_of_each_job(tmp_path: Path) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from unmbox._fromline import (
-    NO_FIELD_FOLLOWS,
     TOO_LONG,
     decide,
     holds_trace_fields_only,
-    is_prose,
-    may_be_more,
+    no_separator,
+    trace_lines,
 )
 from unmbox._mime import INCLUDED, Ahead, OpenMessage, follows_marker, is_multipart, may_open_part
-from unmbox._scan import FROM_LINE
+from unmbox._scan import FROM_LINE, empty_line
 from unmbox._window import LOOK_BEHIND, MAX_LINE, Window
 from unmbox.events import Rejected
 
@@ -25,6 +24,8 @@ _LF, _CR = b"\n\r"
 _TAIL = 256
 """Octets before a From_ line that show whether it ends its message in the plainest way."""
 
+_NEAR = 1 << 12
+"""Octets of a header block that are searched for its end before lines in it are counted."""
 _new = tuple.__new__  # half of what it costs to call the class
 
 Verdict = tuple[bool, str]
@@ -51,33 +52,51 @@ class Judge(Window):
             return False, TOO_LONG
         return decide(self._data, at, line_end, blank_before=blank, alone=alone, at_eof=at_eof)
 
-    def _reject(self, at: int, line_end: int, reason: str, count: int = 1) -> Rejected:
+    def _reject(self, at: int, line_end: int, reason: str, lines: int = 1) -> Rejected:
         if line_end < 0:
             line_end = at + MAX_LINE
         self._scan = line_end
-        self._told += count
-        return _new(Rejected, (self._base + at, self._line(at, line_end), reason, count))
+        self._told += lines
+        return _new(Rejected, (self._base + at, self._line(at, line_end), reason, lines))
 
-    def _pass_prose(self, at: int) -> bool:
-        """Reject a From_ line that is surely prose, as `decide` would, and say whether it is.
+    def _pass_over(self, at: int, end: int | None = None) -> Rejected | None:
+        """Reject a From_ line that is surely no separator, as `decide` would; None if it may be one.
 
-        Those behind it that surely are, too, go with it in one step once lines are only counted.
+        Those behind it, before `end`, that surely are none for the same reason go with it once lines are only
+        counted.
         """
         data = self._data
-        if not is_prose(data, at):
-            return False
+        found = no_separator(data, at)
+        if found is None:
+            return None
+        reason, find_other = found
         line_end = data.index(b"\n", at)
         if self._told < MAX_TOLD:
-            self._events.append(self._reject(at, line_end, NO_FIELD_FOLLOWS))
-            return True
+            return self._reject(at, line_end, reason)
         if self._quoted < 0 and self._search is not FROM_LINE:
             self._note_quoted(at)
-        more = may_be_more(data, line_end)
-        last = more.start() - 1 if more else data.rfind(b"\n", line_end)
-        count = 1 + data.count(b"\nFrom ", line_end, last)
-        self._events.append(self._reject(at, line_end, NO_FIELD_FOLLOWS, count))
+        end = len(data) if end is None else end
+        other = find_other(data, line_end, end)
+        last = other.start() - 1 if other else max(line_end, data.rfind(b"\n", line_end, end))
+        rejected = self._reject(at, line_end, reason, 1 + data.count(b"\nFrom ", line_end, last))
         self._scan = last
-        return True
+        return rejected
+
+    def _pass_in_head(self, at: int) -> Rejected | None:
+        """The same for a From_ line in a header block."""
+        data, near = self._data, self._block - self._base + MAX_HEAD
+        if at > near or not self._only_trace_fields(at):
+            end = min(at + _NEAR, len(data))
+            stop = empty_line(data, at, end)
+            return self._pass_over(at, stop.start() + 1 if stop else end)
+        found = trace_lines(data, at, near) if self._told >= MAX_TOLD else None
+        if found is None:
+            return None
+        lines = data.count(b"\nFrom ", at - 1, found.end())
+        rejected = self._reject(at, data.index(b"\n", at), IN_HEADER_BLOCK, lines)
+        self._checked = found.end()
+        self._scan = found.end() - 1
+        return rejected
 
     def _decide_in_head(self, at: int, line_end: int, at_eof: bool) -> Verdict | None:
         if self._base + at - self._block <= MAX_HEAD and self._only_trace_fields(at):

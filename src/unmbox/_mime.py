@@ -26,7 +26,7 @@ _PART = re.compile(rb"\n--([^\r\n]{1,998})\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t
 # The line end behind it is the one before the next such line, so it is not taken.
 _DASHED = re.compile(rb"\n--([^\r\n]*)\r?(?=\n|\Z)")
 _REST_OF_DASHED = re.compile(rb"(?:--)?[ \t]*\r?(?=\n|\Z)").match
-_BUCKETS = 1 << 16
+_BUCKETS = (1 << 18) - 1  # a mask
 _INCLUDED = re.compile(rb"-+ ?Begin (?:Included|Forwarded) Message ?-+[ \t]*", re.IGNORECASE)
 
 
@@ -134,9 +134,9 @@ class OpenMessage:
 class Ahead:
     """What stands behind a From_ line: whether a line there is a certain boundary.
 
-    Mail made to be slow asks for another boundary at every From_ line. So each octet is searched for boundary
-    lines once, whoever asks, and where the last of them was seen is kept by a hash of it, in half a megabyte;
-    only what that does not rule out is searched for.
+    Mail made to be slow asks for another boundary at every From_ line. So each octet is searched for such
+    lines once, whoever asks, and where the last of them was seen is kept under two hashes of it, in 2 MiB;
+    only what these do not rule out is searched for.
     """
 
     __slots__ = ("_at", "_at_eof", "_base", "_data", "_last_seen", "_seen")
@@ -163,7 +163,7 @@ class Ahead:
         if not (self._at_eof and stop == len(data)):
             stop = data.rfind(b"\n", at, stop) + 1
         self._index(stop)
-        if self._last_seen and self._last_seen[hash(boundary) % _BUCKETS] > self._base + at:
+        if self._may_come(boundary):
             line = data.find(b"\n--" + boundary, at, stop)
             while line >= 0:
                 if _REST_OF_DASHED(data, line + 3 + len(boundary), stop):
@@ -171,14 +171,21 @@ class Ahead:
                 line = data.find(b"\n--" + boundary, line + 1, stop)
         return -1 if self._at_eof or len(data) - at >= BOUNDARY_AHEAD else None
 
+    def _may_come(self, boundary: bytes) -> bool:
+        if not self._last_seen:
+            return False
+        here, number = self._base + self._at, hash(boundary)
+        return self._last_seen[number & _BUCKETS] > here and self._last_seen[number >> 18 & _BUCKETS] > here
+
     def _index(self, stop: int) -> None:
         base = self._base
         start = max(self._at, self._seen - base)
         for match in _DASHED.finditer(self._data, start, stop) if start < stop else ():
             if not self._last_seen:
-                self._last_seen = array("Q", bytes(8 * _BUCKETS))
+                self._last_seen = array("Q", bytes(8 * (_BUCKETS + 1)))
             line = match[1].rstrip()
-            self._last_seen[hash(line) % _BUCKETS] = base + match.start() + 1
-            if line.endswith(b"--"):
-                self._last_seen[hash(line[:-2]) % _BUCKETS] = base + match.start() + 1
+            for text in (line, line[:-2]) if line.endswith(b"--") else (line,):
+                number = hash(text)
+                self._last_seen[number & _BUCKETS] = base + match.start() + 1
+                self._last_seen[number >> 18 & _BUCKETS] = base + match.start() + 1
         self._seen = max(self._seen, base + stop - 1)

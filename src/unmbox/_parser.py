@@ -161,7 +161,9 @@ class Parser(Judge):
 
     def _judge_junk(self, at: int, at_eof: bool) -> bool:
         """Decide on a From_ line with no message open; False where it needs more octets."""
-        if self._pass_prose(at):
+        prose = self._pass_over(at)
+        if prose:
+            self._events.append(prose)
             self._state = self._read_junk
             return True
         line_end = find_line_end(self._data, at, at_eof)
@@ -209,25 +211,27 @@ class Parser(Judge):
             if match.end() - match.start() < FROM_SIZE:
                 self._emit_head(match.end())
                 self._scan = match.end() - 1
+                self._quoted = -1
                 self._state = self._read_claimed if self._by_length else self._read_body
                 return True
             at = match.start() + 1
-            line_end = find_line_end(data, at, at_eof)
-            if line_end is None:
-                return False
-            verdict = self._decide_in_head(at, line_end, at_eof)
-            if verdict is None:
-                return False
-            if verdict[0]:
-                self._emit_head(at)
-                self._end(at)
-                self._open(at, line_end, verdict[1])
-                return True
-            stray = self._reject(at, line_end, verdict[1])
-            if self._base + at - self._block <= MAX_HEAD:
+            stray = self._pass_in_head(at)
+            if stray is None:
+                line_end = find_line_end(data, at, at_eof)
+                verdict = None if line_end is None else self._decide_in_head(at, line_end, at_eof)
+                if line_end is None or verdict is None:
+                    if self._base + at - self._block > MAX_HEAD:
+                        self._emit_head(start_of_line_end(data, at))
+                    return False
+                if verdict[0]:
+                    self._emit_head(at)
+                    self._end(at)
+                    self._open(at, line_end, verdict[1])
+                    return True
+                stray = self._reject(at, line_end, verdict[1])
+            if self._head is None:
                 self._keep_stray(stray)
             else:
-                self._emit_head(start_of_line_end(data, at))
                 self._events.append(stray)
         if at_eof:
             self._emit_head(len(data))
@@ -244,7 +248,7 @@ class Parser(Judge):
     def _keep_stray(self, stray: Rejected) -> None:
         """Keep a From_ line until the `Head` is out; flat in memory once lines are only counted."""
         last = self._strays[-1] if self._strays else None
-        if last and self._told > MAX_TOLD + 1 and last.reason == stray.reason:
+        if last and self._told - stray.lines > MAX_TOLD and last.reason == stray.reason:
             self._strays[-1] = last._replace(lines=last.lines + stray.lines)
         else:
             self._strays.append(stray)
@@ -280,7 +284,10 @@ class Parser(Judge):
             common = common_line(data, at)
             end = self._plain_end(at) if common else 0
             if common is None or not end:
-                if not self._pass_prose(at):
+                prose = self._pass_over(at)
+                if prose:
+                    events.append(prose)
+                else:
                     line_end = find_line_end(data, at, at_eof)
                     verdict = None if line_end is None else self._decide_in_body(at, line_end, at_eof)
                     if line_end is None or verdict is None:
