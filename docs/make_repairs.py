@@ -69,11 +69,13 @@ Converting the result again changes nothing.
 **Signatures first.** A DKIM or ARC signature that could still verify (its tags are complete, its signed
 fields stand) is not broken: a repair that would do so is left out and listed with `applied` false and
 `signature_impact` saying which signature it would have broken. `repair_signed=True` (`--repair-signed`)
-forces such repairs; bookkeeping fields that are signed stay even then.
+forces such repairs; bookkeeping fields that are signed stay even then. `X-Google-DKIM-Signature` keeps its
+octets and protects nothing: no RFC defines it, no verifier asks for it (RFC 6376 §3.5 names the field that is
+verified), and Google writes a DKIM-Signature beside it where it signs for others.
 
 **Raw octets.** Valid UTF-8 is UTF-8. For other octets the charset is found from what the message declares,
-the beginning of its body, and the `locale` hint; what cannot be known is labelled `unknown-8bit` (RFC 1428),
-from which the octets can be had back.
+the beginning of its body, other mail of the source, and the `locale` hint; what cannot be known is labelled
+`unknown-8bit` (RFC 1428), from which the octets can be had back.
 
 Examples show one part of a header block; `\\xE9` stands for the octet E9, and `[…]` for lines left out.
 """

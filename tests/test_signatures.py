@@ -531,3 +531,19 @@ def test_raw_octets_in_arc_fields_are_left_alone() -> None:
     eml = convert(fields + FIELDS + b"\n")
     assert eml.left_out == ["8bit-structured"]
     assert b"\xe9" in eml.octets
+
+
+def test_a_signature_that_only_its_writer_verifies_protects_nothing() -> None:
+    google = (
+        b"X-Google-DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=1e100.net; s=20161025;\n"
+        b"        h=x-gm-message-state:status:from:date:message-id:subject;\n"
+        b"        bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=aaaa"
+    )
+    block = b"\n".join(
+        [google, b"From: a@b", b"Date: Tue, 19 Mar 2019 09:13:51 +0000", b"Message-ID: <1@b>", b"Status: R"]
+    )
+    eml = convert(block + b"\nSubject: \xc3\xa9\n\n")
+    assert eml.codes == ["bookkeeping", "8bit-text"]
+    assert not eml.left_out
+    assert eml.fields[0] == google
+    assert convert((block + b"\nSubject: \xc3\xa9\n\n").replace(b"X-Google-", b"")).left_out

@@ -528,6 +528,9 @@ def test_what_a_run_left_that_was_killed_before_it_committed_anything(tmp_path: 
     assert not said.ok
     unmbox.convert(sources, eml)
     assert found(eml) == []
+    # Before it could even say what it was to do.
+    Manifest.open(tmp_path / MANIFEST_NAME, OPTIONS).close()
+    assert found(tmp_path) == [("unfinished", "table source")]
     # Nobody minds that another run had nothing left to do.
     unmbox.convert(sources[0], eml)
     assert found(eml) == []

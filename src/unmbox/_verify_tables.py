@@ -61,6 +61,8 @@ def _of_no_source(number: int, rows: Iterator[Any]) -> Iterator[Found]:
 def _unfinished(query: Query) -> Iterator[Found]:
     """What a run was asked for that did not come to its end, but for what has a row of its own."""
     row = query("SELECT value FROM meta WHERE key = ?", (UNDER_WAY,)).fetchone()
+    if row is None and not query("SELECT 1 FROM source LIMIT 1").fetchone():
+        yield "unfinished", "table source", "no run has recorded anything here: run the same command again"
     try:
         asked = json.loads(row[0]) if row else []
         for uri, size in asked:
