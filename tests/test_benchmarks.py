@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import compare, shapes, worst_cases
+from benchmarks import async_loop, compare, shapes, worst_cases
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -210,6 +210,19 @@ def test_compare_does_not_time_a_command_that_does_another_job(tmp_path: Path) -
     usages, dropped = compare.compare([counter], box, tmp_path, 1)
     assert not usages
     assert dropped == ["left out: stdlib: 3 messages, not 4"]
+
+
+def test_async_loop_tells_how_late_and_how_fast(capsys: pytest.CaptureFixture[str]) -> None:
+    status = async_loop.main(["--size", "2M", "--shape", "takeout", "--loop", "asyncio", "--runs", "1"])
+    assert status in {0, 1}  # what the machine was busy with meanwhile is not judged here
+    lines = capsys.readouterr().out.splitlines()
+    feeds = [line for line in lines if "ratio" in line]
+    assert [line.partition(":")[0] for line in feeds] == [
+        "takeout, asyncio, fed by path",
+        "takeout, asyncio, fed by chunks",
+    ]
+    assert sum("99th percentile" in line for line in lines) == 2
+    assert sum("100 ms and more" in line for line in lines) == 2
 
 
 def test_the_parts_run_once_each() -> None:
