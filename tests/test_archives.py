@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import unmbox
+import unmbox.aio
 from packing import (
     ALL_MAIL,
     ARCHIVES,
@@ -78,6 +80,28 @@ def test_an_archive_that_comes_as_a_stream(name: str, tmp_path: Path) -> None:
         assert verify(tmp_path / str(number), sources=io.BytesIO(data)).ok
         again = unmbox.convert(io.BytesIO(data), tmp_path / str(number))
         assert (again.messages, again.already) == (0, IN_TAKEOUT)
+
+
+@pytest.mark.parametrize("name", ["deflated.zip", "takeout.tgz"])
+def test_the_asynchronous_door_gives_the_same(name: str, tmp_path: Path) -> None:
+    """The name of each source, and all that comes before what is damaged."""
+    data = ARCHIVES[name]()
+    for number, octets in enumerate((data, data[: len(data) * 3 // 4])):
+        path = write(tmp_path / f"{number}-{name}", octets)
+        expected, broken = read(path, lambda message: (message.source, message.offset))
+        found: list[Any] = []
+
+        async def gather(path: Path = path, found: list[Any] = found) -> None:
+            async for message in unmbox.aio.messages(path):
+                found.append((message.source, message.offset))  # noqa: PERF401  # what came before an error counts
+
+        if broken:
+            with pytest.raises(unmbox.SourceError, match="damaged"):
+                anyio.run(gather)
+        else:
+            anyio.run(gather)
+        assert found == expected
+        assert len(found) > 15
 
 
 @every_compression
@@ -353,12 +377,12 @@ def _small(name: str, files: dict[str, bytes]) -> bytes:
     return tarred(files, mode)
 
 
-def read(source: Any) -> tuple[list[tuple[str | None, bytes]], bool]:
+def read(source: Any, what: Callable[[Any], Any] = lambda message: (message.message_id, message.raw)) -> Any:
     """What can be read of a source, and whether it was damaged."""
-    found: list[tuple[str | None, bytes]] = []
+    found: list[Any] = []
     try:
         for message in unmbox.messages(source):
-            found += [(message.message_id, message.raw)]
+            found += [what(message)]
     except unmbox.SourceError:
         return found, True
     return found, False

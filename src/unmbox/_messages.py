@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from unmbox._block import Repair
 from unmbox._head import MessageHead
@@ -90,6 +90,14 @@ class PassingMessage(MessageHead):
 M = TypeVar("M", bound=PassingMessage)
 
 
+class _Mark(NamedTuple):
+    """What stands among the events between two sources: the name of the next, or why there is none."""
+
+    name: str
+    beside: Callable[[bytes, bytes], Beside | None] | None = None
+    error: SourceError | None = None
+
+
 class Stream(Generic[M]):
     """The events of sources, and which message they belong to. It is fed, and reads nothing itself.
 
@@ -107,7 +115,7 @@ class Stream(Generic[M]):
         self.locale = options.get("locale")
         self._variant = variant
         self._parser = Parser(variant=variant)
-        self._events: deque[Event] = deque()
+        self._events: deque[Event | _Mark] = deque()
         self.writer()  # a bad option is an error now, not at the first message
 
     def writer(self) -> EmlWriter:
@@ -116,7 +124,7 @@ class Stream(Generic[M]):
 
     def begin(self, source: Source) -> None:
         """What is fed from now on is this source's."""
-        self.name, self.beside = source.name, source.beside
+        self._events.append(_Mark(source.name, source.beside))
         self._parser = parser_for(single=source.single, variant=self._variant)
 
     def feed(self, chunk: bytes) -> None:
@@ -125,7 +133,20 @@ class Stream(Generic[M]):
 
     def next_event(self) -> Event | None:
         """The next event that has come; None if the stream has to be fed first, or has ended."""
-        return self._events.popleft() if self._events else None
+        while self._events:
+            event = self._events.popleft()
+            if not isinstance(event, _Mark):
+                return event
+            if event.error:
+                raise event.error
+            self.name, self.beside = event.name, event.beside
+        return None
+
+    def end(self, error: SourceError | None) -> None:
+        """Say that there is no more to come; an error is raised behind the last message."""
+        self.ended = True
+        if error:
+            self._events.append(_Mark("", error=error))
 
     def next_message(self) -> M | None:
         """The next message whose head has come, without what is left unread of the last; None as above."""
@@ -176,11 +197,12 @@ class Feed:
             stream.begin(source)
             self._chunks = source.chunks()
             return
-        stream.ended = True
+        error = None
         damaged = [*self._damaged, *self._opened.damaged]
         if damaged:
             more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
-            raise SourceError(errno.EIO, f"damaged: {damaged[0]}{more}", offset=damaged[0].offset)
+            error = SourceError(errno.EIO, f"damaged: {damaged[0]}{more}", offset=damaged[0].offset)
+        stream.end(error)
 
 
 class Message(PassingMessage):
