@@ -182,7 +182,8 @@ def test_every_mailbox_of_the_corpus(corpus: Path, tmp_path: Path) -> None:
         seen += 1
         assert adds_up(report), row.path
         assert report.quarantined == 0, row.path
-        assert report.junk + sum(column(eml, "length")) == report.bytes_in == row.bytes, row.path
+        assert report.junk + sum(column(eml, "length")) == report.bytes_in, row.path
+        assert report.bytes_in == row.bytes or row.path.endswith(".gz"), row.path
         assert len(emls(eml)) == report.written
         assert verify(eml).problems == (), row.path
     assert seen > 100

@@ -45,7 +45,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_hashing _rows _rows_sqlite dedup _schema _record _paths manifest",
     ),
     (
-        ("_links _place _zip_place _mail _assembly _sorter _copies _batches _job _orders _convert"),
+        (
+            "_links _place _zip_place _mail _assembly _sorter _copies _batches _ranges _worker _crew _job "
+            "_orders _convert"
+        ),
         "_often _inspection _inspect",
         "_contacts _contacts_csv",
         "_messages",

@@ -246,7 +246,7 @@ def _is_ours(code: CodeType) -> bool:
 
 def _moves_on(code: CodeType) -> bool:
     """Where what is to be committed takes several lines to come about."""
-    names = {"_end_message", "_end_source", "_keep_strays", "add_strays", "add", "touch", "settle"}
+    names = {"_complete", "_end_source", "pass_strays", "add_strays", "add", "touch", "settle"}
     return _is_ours(code) and code.co_name in names
 
 

@@ -8,7 +8,7 @@ everything follows from the octets alone, it ends where an undisturbed run does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
@@ -71,6 +71,13 @@ class Batches:
         self._octets = 0
         self._batch = Batch()
         self._touched: set[int] = set()  # the sources in it
+        self.unwritten: set[int] = set()
+        """The first rows of the batches whose files other processes are about to write."""
+
+    @property
+    def can_share(self) -> bool:
+        """Whether other processes may write files: into a folder, where no other run waits for them."""
+        return self._place.folder is not None and not self._place.packs and not self._copies.shared
 
     @property
     def gathered(self) -> int:
@@ -112,13 +119,31 @@ class Batches:
 
     def flush(self) -> None:
         """Decide on the messages gathered, commit their rows, write their files."""
+        self._commit(self._write)
+
+    def take(self, mails: list[Mail], write: Callable[[list[Row]], object]) -> None:
+        """Decide on messages that another process has made, commit their rows, have it write their files.
+
+        `confirm` is to be told once it has.
+        """
+        self.flush()
+        for mail in mails:
+            if mail.strays:
+                self.add_strays(mail.source, mail.strays, mail.uncounted)
+            if self._sorter:
+                self._sorter.sort(mail)
+        self._mails = mails
+        self._commit(write)
+
+    def _commit(self, write: Callable[[list[Row]], object]) -> None:
         mails, batch, manifest, place = self._mails, self._batch, self._manifest, self._place
         if not mails and not batch.sources:
             return
         self.midway = True
         self.hasher.wait()
         for mail in mails:
-            mail.add_up()
+            if not mail.identity:
+                mail.add_up()
             self.touch(mail.source)
         first = manifest.next_id if manifest else self._next_id
         with self._copies.transaction():
@@ -129,15 +154,24 @@ class Batches:
                 if tells_all or mail.repairs or mail.failure:
                     self._tell(batch, mail, row)
             if manifest:
-                manifest.commit(batch, confirm=not place.packs)
-            for mail, row in zip(mails, batch.rows, strict=True):
-                self._write(mail, row.path)
-            place.settle()
-            self._confirm(batch.rows)
+                manifest.commit(batch, since=0 if place.packs else min(self.unwritten, default=None))
+            write(batch.rows)
         self._next_id = first + len(mails)
         self._mails, self._batch, self._octets = [], Batch(), 0
         self._touched.clear()
         self.midway = False
+
+    def _write(self, rows: list[Row]) -> None:
+        for mail, row in zip(self._mails, rows, strict=True):
+            write_file(self._place, mail, row.path)
+        self._place.settle()
+        self.confirm(rows)
+
+    def write_anew(self, mail: Mail, path: str | None) -> None:
+        """Write the file of a message whose row is committed."""
+        self.hasher.wait()
+        mail.add_up()
+        write_file(self._place, mail, path)
 
     def amend(self, mail: Mail, failed: Quarantined) -> None:
         """Put in the place of a row in quarantine what has become of its message this time."""
@@ -151,14 +185,14 @@ class Batches:
             row = self._row(mail, failed.id, verdict)
             batch = Batch(sources=[mail.source], amended=[row])
             self._tell(batch, mail, row)
-            self._write(mail, row.path)
+            write_file(self._place, mail, row.path)
             self._place.settle()
             self._place.end_volume()
             if failed.path:
                 self._place.remove(mail.as_stored(failed.path))
             if self._manifest:
-                self._manifest.commit(batch)
-            self._confirm([row])
+                self._manifest.commit(batch, since=min(self.unwritten, default=None))
+            self.confirm([row])
         self.midway = False
 
     def settle(self) -> None:
@@ -175,25 +209,14 @@ class Batches:
         with suppress(Exception):
             # Midway, rows stay pending whose files may be missing: the next run takes them back.
             # So they do in a volume that is not full: completed now, it would not be what it shall be.
-            if not self.midway and not self._place.packs:
+            if not self.midway and not self.unwritten and not self._place.packs:
                 self.flush()
                 self.settle()
         for mail in mails:
             with suppress(Exception):
                 mail.discard()
 
-    def _write(self, mail: Mail, path: str | None) -> None:
-        if path is None:
-            mail.discard()
-            return
-        self._place.writing = mail.as_written
-        mail.spool(self.sink)
-        if mail.target:
-            mail.target.commit(path)
-        for link in mail.links:
-            self._place.link(path, link)
-
-    def _confirm(self, rows: Iterable[Row]) -> None:
+    def confirm(self, rows: Iterable[Row]) -> None:
         """The files have their names: make that last, where more than the next commit depends on it."""
         self._place.sync(row.path for row in rows if row.path)
         if self._manifest and self._copies.shared:
@@ -273,3 +296,16 @@ class Batches:
             batch.files += [(row.id, None, path) for path in mail.links]
         if volume := self._place.volume(row.path):
             batch.files.append((row.id, volume, row.path))
+
+
+def write_file(place: Place, mail: Mail, path: str | None) -> None:
+    """Give a message its file and its links, or leave nothing of it where there is no path."""
+    if path is None:
+        mail.discard()
+        return
+    place.writing = mail.as_written
+    mail.spool(place.sink)
+    if mail.target:
+        mail.target.commit(path)
+    for each in mail.links:
+        place.link(path, each)

@@ -108,6 +108,14 @@ class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic 
     show_default=True,
     help="Go on where an earlier run into DEST stopped, or remove what it wrote and start afresh.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Processes that convert side by side; the outcome is the same. For mailboxes that are plain files.",
+)
 @click.option("--durable", is_flag=True, help="Sync to the disk as it goes: slower, safe from a power cut.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from unmbox._batches import Batches
 from unmbox._copies import Copies
 from unmbox._job import Job
 from unmbox._opened import Opened
 from unmbox._orders import Orders
-from unmbox._parser import Parser
 from unmbox._place import Place
+from unmbox._ranges import Setup
 from unmbox._report import Progress, Report
 from unmbox._selection import When
 from unmbox.dedup import DedupIndex
@@ -43,6 +43,7 @@ def convert(
     zip_entries: int | None = None,
     zip_names: str | None = None,
     zip_method: str | None = None,
+    jobs: int = 1,
     resume: bool = True,
     repair_signed: bool = False,
     locale: str | None = None,
@@ -58,6 +59,7 @@ def convert(
     ``.zip`` (volumes; `zip_size`, `zip_entries`, `zip_names`, `zip_method` are as for `ZipSink`) or a sink.
     `headers`, `newline`, `repair_signed` and `locale` are as for `EmlWriter`, `variant` as for `Parser`,
     `layout` as for `naming.Layout`. `dedup` is a policy of `DedupIndex` or an index that several runs share.
+    `jobs` processes share the work on plain files.
 
     `profile` names a destination (`unmbox profiles` lists them) and says what is None here. `labels` puts a
     message into the folder of its ``"primary"`` label, or a ``"link"`` into each, or makes none (``"none"``);
@@ -77,21 +79,19 @@ def convert(
     given = {name: value for name, value in locals().items() if name in _ORDERS}
     opened = Opened(sources)
     orders = Orders(destination, **given)
-    Parser(variant=variant)  # a bad option is an error now, before anything is written
     index, shared = _index(dedup, dry_run=dry_run)
-    policy = f"shared index, {index.policy}" if shared else index.policy
-    options = {**orders.options, "variant": variant, "dedup": policy}
+    options = {**orders.options, "variant": variant, "dedup": "shared index, " * shared + index.policy}
     manifest = orders.manifest() if manifest is None else manifest
     with ExitStack() as stack:
         place = stack.enter_context(orders.place(durable=durable, dry_run=dry_run, manifest=manifest))
-        record: Manifest | None = None
+        record = None
         if manifest is not None:
-            opening = Manifest.open(manifest, options, durable=durable, afresh=not resume, dry=dry_run)
-            record = stack.enter_context(opening)
-            index = _recorded(index, record, place, shared=shared)
+            record = Manifest.open(manifest, options, durable=durable, afresh=not resume, dry=dry_run)
+            stack.enter_context(record)
+            index = stack.enter_context(_recorded(index, record, place, shared=shared))
+        setup = Setup(str(place.folder), durable, orders.new_writer, orders.newline, variant)
         batches = _batches(orders, place, record, index, shared=shared)
-        new_writer, lf = orders.new_writer, orders.newline
-        return Job(record, batches, new_writer, variant=variant, newline=lf, progress=progress).run(opened)
+        return Job(record, batches, setup, jobs=jobs, progress=progress).run(opened)
 
 
 # What of its arguments `convert` leaves to `Orders`.
@@ -114,6 +114,8 @@ _ORDERS = frozenset(
         "zip_method",
         "repair_signed",
         "locale",
+        "variant",
+        "jobs",
     )
 )
 
@@ -127,12 +129,15 @@ def _batches(
     return Batches(place, record, copies, orders.layout, by_place=by_place, sorter=orders.sorter)
 
 
-def _recorded(index: DedupIndex, record: Manifest, place: Place, *, shared: bool) -> DedupIndex:
+@contextmanager
+def _recorded(index: DedupIndex, record: Manifest, place: Place, *, shared: bool) -> Iterator[DedupIndex]:
     """The index to use beside a manifest, from which and from the place a killed run's leavings are gone."""
     place.undo(record)
     if shared or index.policy == "off":
-        return index
-    return DedupIndex(connection=record.connection, policy=index.policy)
+        yield index
+        return
+    with DedupIndex(connection=record.connection, policy=index.policy) as own:
+        yield own
 
 
 def _index(dedup: str | DedupIndex, *, dry_run: bool) -> tuple[DedupIndex, bool]:

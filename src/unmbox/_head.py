@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from unmbox import _dates, _decode, _headers, labels
 from unmbox._block import unclear_values
@@ -67,6 +67,11 @@ class MessageHead:
         self._beside = beside
         self._evidence = head.charset, locale
         self.raw8: Raw8Bit | None = None
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """For another process, which has no use for what its source knows of it."""
+        told = {name: getattr(self, name) for name in MessageHead.__slots__}
+        return None, told | {"_usual": None, "_beside": None, "raw8": None}
 
     @property
     def envelope(self) -> Envelope:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import NamedTuple
 
 from unmbox._assembly import Assembly
 from unmbox._batches import Batches
+from unmbox._crew import Crew, Written
 from unmbox._mail import Mail
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._prior import settle_charset
+from unmbox._ranges import Begun, Finished, Parcel, Setup, Task, cut, is_worth_it, parser_of, settle
 from unmbox._report import Damage, Progress, Report
 from unmbox._schema import UNDER_WAY, knows
 from unmbox._single import parser_for
 from unmbox._window import SETTLE
-from unmbox._writer import EmlWriter
 from unmbox.errors import DestinationError
 from unmbox.events import Event
 from unmbox.manifest import DUPLICATE, QUARANTINED, Manifest, Quarantined, SourceState
@@ -28,24 +33,31 @@ _log = logging.getLogger("unmbox")
 _TICK = 0.1
 
 
+class _Entry(NamedTuple):
+    """A source and how far it has come; its ranges, if other processes are to convert it."""
+
+    source: Source
+    state: SourceState
+    tasks: list[Task] | None
+
+
 class Job:
-    """One call of `convert`."""
+    """One call of `convert`, with as many more processes as `jobs` if that is more than one."""
 
     def __init__(
         self,
         manifest: Manifest | None,
         batches: Batches,
-        new_writer: Callable[[], EmlWriter],
+        setup: Setup,
         *,
-        variant: str,
-        newline: str,
+        jobs: int,
         progress: Callable[[Progress], object] | None,
     ) -> None:
         self._manifest = manifest
         self._batches = batches
         self._counts = batches.tally.counts
-        self._assembly = Assembly(new_writer, batches.sink, batches.hasher, newline=newline)
-        self._variant = variant
+        self._assembly = Assembly(setup.new_writer, batches.sink, batches.hasher, newline=setup.newline)
+        self._variant = setup.variant
         self._progress = progress
         self._total: int | None = 0
         self._passed = 0  # octets of the sources, with those that an earlier run had read
@@ -56,6 +68,14 @@ class Job:
         self._name = ""
         self._known_to = 0  # messages before this offset are rows already
         self._to_retry: Mapping[int, Quarantined] = {}  # of these, by their offsets
+        self._setup = setup
+        self._jobs = jobs if batches.can_share else 1
+        self._crew: Crew | None = None
+        self._numbers = count(1)
+        self._entries: Iterator[_Entry] = iter(())
+        self._ahead: deque[_Entry] = deque()  # what has been looked at before its turn
+        self._undealt: deque[Task] = deque()
+        self._source_is_cut = False
         self._junk = 0  # octets before its first message that an earlier run has counted
 
     def run(self, sources: Opened) -> Report:
@@ -68,8 +88,12 @@ class Job:
             if asked := [each for each in sources.asked() if not knows(query, each[0])]:
                 self._manifest.note(UNDER_WAY, json.dumps(asked))
         try:
-            for ordinal, source in enumerate(sources, 1):
-                self._read(source, self._state_of(source, ordinal))
+            with self._employ():
+                self._entries = (self._enter(source, ordinal) for ordinal, source in enumerate(sources, 1))
+                while entry := self._next_entry():
+                    self._read(*entry)
+                if self._crew:
+                    self._crew.finish()
             batches.tally.damaged += sources.damaged
             batches.tally.not_mbox += sources.empty
             batches.tally.missing += self._missing(sources)
@@ -114,7 +138,50 @@ class Job:
             return SourceState(ordinal, source.uri, source.size, source.scheme)
         return self._manifest.source(source.uri, **source.identity()._asdict(), scheme=source.scheme)
 
-    def _read(self, source: Source, state: SourceState) -> None:
+    def _enter(self, source: Source, ordinal: int) -> _Entry:
+        """What is to be done with a source: by other processes if there are any, and if they can."""
+        state = self._state_of(source, ordinal)
+        tasks = None
+        start = state.offset
+        if self._crew and not state.done and is_worth_it(source, start):
+            settle(source, state, self._variant)
+            if state.newline != b"\r":
+                path = os.path.abspath(source.name)  # noqa: PTH100  # as for `Source.uri`
+                tasks = [
+                    Task(next(self._numbers), path, state, at, stop, at == start)
+                    for at, stop in cut(source, start, self._jobs)
+                ]
+                self._undealt += tasks
+        return _Entry(source, state, tasks)
+
+    def _next_entry(self) -> _Entry | None:
+        return self._ahead.popleft() if self._ahead else next(self._entries, None)
+
+    def _next_task(self) -> Task | None:
+        """The next range for a worker. Beyond a source that they cannot read nothing is looked at."""
+        while not self._undealt and all(entry.tasks for entry in self._ahead) and self._source_is_cut:
+            entry = next(self._entries, None)
+            if entry is None:
+                return None
+            self._ahead.append(entry)
+        return self._undealt.popleft() if self._undealt else None
+
+    @contextmanager
+    def _employ(self) -> Iterator[None]:
+        """Have workers, if there are to be any."""
+        if self._jobs > 1:
+            self._crew = Crew(
+                self._setup, self._jobs, self._batches, more=self._next_task, write_again=self._write_again
+            )
+        try:
+            yield
+        finally:
+            if self._crew:
+                self._crew.close()
+                self._crew = None
+
+    def _read(self, source: Source, state: SourceState, tasks: list[Task] | None) -> None:
+        self._source_is_cut = tasks is not None
         self._source, self._reading, self._name = state, source, source.name
         self._known_to = known_to = state.offset
         failed = self._manifest.quarantined(state) if self._manifest and known_to else []
@@ -138,22 +205,96 @@ class Job:
             self._end_source(start)
             return
         _log.info("reading %s from octet %d", self._name, start)
-        octets = start
+        if tasks is None:
+            self._end_source(self._read_from(start))
+            return
+        at = start
+        for task in tasks:
+            if at < task.stop:
+                at = self._read_range(task, at)
+            elif self._undealt and self._undealt[0] is task:  # all of it stands within a message
+                self._undealt.popleft()
+            elif self._crew:
+                self._crew.drop(task)
+        self._end_source(at)
+
+    def _read_from(self, start: int, stop: int | None = None) -> int:
+        """Read the source from a message on, or from its beginning, to its end.
+
+        Or until a message ends at `stop` or later. Returns how far it came.
+        """
+        source, state = self._reading, self._source
+        at = start
         parser = self._parser_at(start) if start else parser_for(single=source.single, variant=self._variant)
         for chunk in source.chunks(start):
-            octets += len(chunk)
+            at += len(chunk)
             self._passed += len(chunk)
             events = parser.feed(chunk)
             # Before a batch can go: a run that resumes must not settle them anew, from the middle.
             state.settle(parser.variant, parser.newline, parser.charset)
-            self._handle(events)
+            if self._handle(events, stop):
+                self._passed -= at - state.offset
+                return state.offset
             if self._progress:
                 self._tick()
-        if octets > start or not start:
+        if at > start or not start:
             events = parser.close()
             state.settle(parser.variant, parser.newline, parser.charset)
-            self._handle(events)
-        self._end_source(octets)
+            if self._handle(events, stop):
+                self._passed -= at - state.offset
+                return state.offset
+        return at
+
+    def _read_range(self, task: Task, at: int) -> int:
+        """Take what a worker made of a range, in which a message begins at `at`, or read it here."""
+        crew, state = self._crew, self._source
+        answer = crew.next(task) if crew else None
+        if crew and not task.known:
+            if isinstance(answer, Begun) and answer.first == at:
+                answer = crew.next(task)
+            else:
+                crew.drop(task)
+                answer = None
+        while crew and isinstance(answer, Parcel):
+            self._take_parcel(crew, task, list(answer.mails))
+            self._passed += state.offset - at
+            at = state.offset
+            if self._progress:
+                self._tick()
+            answer = crew.next(task)
+        if not isinstance(answer, Finished):
+            return self._read_from(at, task.stop) if at < task.stop else at
+        state.junk = max(state.junk, answer.state.junk)
+        self._batches.add_strays(state, answer.strays, answer.uncounted)
+        self._passed += answer.end - at
+        return answer.end
+
+    def _take_parcel(self, crew: Crew, task: Task, mails: list[Mail]) -> None:
+        state = self._source
+        self._batches.midway = True
+        for mail in mails:
+            mail.source = state
+            self._tell_failure(mail)
+        state.offset = mails[-1].head.offset + mails[-1].length
+        self._batches.take(mails, lambda rows: crew.write(task, mails, rows))
+        self._batches.midway = False
+
+    def _write_again(self, parcel: Written) -> None:
+        """Write the files of a parcel whose worker has died before it said that it had."""
+        task, start, rows, links = parcel
+        source = Source(task.path)
+        source.size = task.state.size
+        parser = parser_of(task.state, self._variant, start)
+        self._assembly.begin(task.state, source.name)
+        done = 0
+        for event in _events(source.chunks(start), parser):
+            if mail := self._assembly.take(event):
+                mail.links = links[done]
+                self._batches.write_anew(mail, rows[done].path)
+                done += 1
+                if done == len(rows):
+                    break
+        self._assembly.begin(self._source, self._name)
 
     def _parser_at(self, offset: int) -> Parser:
         """A parser that goes on with a message of the source, as it was settled."""
@@ -199,18 +340,20 @@ class Job:
 
     # -- its messages --------------------------------------------------------------------------------
 
-    def _handle(self, events: list[Event]) -> None:
+    def _handle(self, events: list[Event], stop: int | None = None) -> bool:
+        """Whether a message ends at `stop` or later."""
         take = self._assembly.take
         for event in events:
             if mail := take(event):
                 self._complete(mail)
+                if stop is not None and self._source.offset >= stop:
+                    return True
+        return False
 
     def _complete(self, mail: Mail) -> None:
         """A message is whole: to the batch with it, or if it has its row already to what that says."""
         self._batches.midway = True
-        if mail.failure:
-            offset = mail.head.offset
-            _log.warning("quarantined the message at octet %d of %s: %s", offset, self._name, mail.failure)
+        self._tell_failure(mail)
         if mail.head.offset < self._known_to:
             self._match(mail)
         else:
@@ -221,6 +364,11 @@ class Job:
             self._source.offset = end
             self._batches.add(mail)
         self._batches.midway = False
+
+    def _tell_failure(self, mail: Mail) -> None:
+        if mail.failure:
+            offset = mail.head.offset
+            _log.warning("quarantined the message at octet %d of %s: %s", offset, self._name, mail.failure)
 
     def _match(self, mail: Mail) -> None:
         """The message has a row already: it is to be tried again, or a stream is read again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from unmbox._block import Repair
 from unmbox._hashing import Digest, Hasher
@@ -116,6 +116,11 @@ class Mail:
         self.parts: list[bytes] = []  # in memory, or (`target`) what is not yet in its file
         self.raw: list[bytes] | None = []  # its octets in the source, while all of them are in memory
         self._lf = lf
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to judge it: all but its octets, which stay where its file is made."""
+        kept = ("parts", "raw", "target", "dated", "_sums")
+        return {name: value for name, value in vars(self).items() if name not in kept}
 
     def add(self, octets: bytes, block_size: int, hasher: Hasher) -> None:
         """Take what the writer gave, of which the header block is what makes it `block_size` octets."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from unmbox._checks import CheckingWriter
 from unmbox._folders import MODES, Folders, LabelTable
+from unmbox._parser import Parser
 from unmbox._place import Nowhere, Place
 from unmbox._selection import Selection, When
 from unmbox._sorter import REFUSED, Sorter
@@ -60,8 +61,13 @@ class Orders:
         until: When | None = None,
         repair_signed: bool = False,
         locale: str | None = None,
+        variant: str = "auto",
+        jobs: int = 1,
         **given: Any,
     ) -> None:
+        Parser(variant=variant)  # a bad option is an error now, before anything is written
+        if jobs < 1:
+            raise UsageError(f"jobs is a number of processes, not {jobs}: give 1 or more")
         self._destination = destination
         self._zip = is_zip(destination)
         self._profile = _loaded(profile) if profile is not None else Profile("", "")
@@ -72,7 +78,7 @@ class Orders:
         template = values["layout"] or (DEFAULT_LAYOUT if values["labels"] == "none" else FLAT_LAYOUT)
         self.layout = Layout(template)
         self.new_writer = self._writers(repair_signed=repair_signed, locale=locale)
-        self.new_writer()  # a bad option is an error now, before anything is written
+        self.new_writer()
         table = LabelTable.load(system_labels)
         selection = Selection(table, values["include"], values["exclude"], since, until)
         self.sorter = self._sorter(table, selection, is_own=system_labels is not None)

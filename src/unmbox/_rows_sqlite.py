@@ -56,6 +56,11 @@ class Tables(Store):
         self._saved = 0  # rows whose slots are saved
         self._pid = os.getpid()
 
+    def close(self) -> None:
+        """Let go of rows and slots, and of what would keep a connection open that its owner closes."""
+        super().close()
+        self._cursor.close()
+
     def create(self) -> None:
         """Make the tables where there are none."""
         try:

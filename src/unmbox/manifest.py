@@ -245,7 +245,7 @@ class Manifest:
         if execute("SELECT 1 FROM sqlite_master WHERE name = 'dedup'").fetchone():
             with DedupIndex(connection=self.connection) as index:
                 index.forget(first)
-        for _, *values in execute("SELECT * FROM pending").fetchall():
+        for _, *values in execute("SELECT * FROM pending ORDER BY first DESC").fetchall():
             execute(_REPLACE_SOURCE, values)
         execute("DELETE FROM pending")
         self._commit()
@@ -347,12 +347,12 @@ class Manifest:
 
     # -- what this run does ----------------------------------------------------------------------------
 
-    def commit(self, batch: Batch, *, confirm: bool = True) -> None:
+    def commit(self, batch: Batch, *, since: int | None = None) -> None:
         """Commit a batch as pending, with what a dedup index has written since the last commit.
 
-        The files of the batch before must have their names now: that it is pending no more is committed
-        with it, unless `confirm` is false; then it stays pending with this one. Labels of duplicates are
-        merged into the rows that they are copies of.
+        The files of the batches before must have their names now, but for those whose rows begin at `since`
+        or later: that the others are pending no more is committed with it. Labels of duplicates are merged
+        into the rows that they are copies of.
         """
         rows, first = batch.rows, self.next_id
         counts = Counter(row.source_id for row in rows)
@@ -369,8 +369,9 @@ class Manifest:
             state.messages += counts.pop(state.id, 0)
         with our_errors(self.path):
             many = self.connection.executemany
-            if confirm:
-                self.connection.execute("DELETE FROM pending")
+            self.connection.execute(
+                "DELETE FROM pending WHERE first < ?", (self.next_id if since is None else since,)
+            )
             self._save_sources(batch.sources, first)
             many(_INSERT_MESSAGE, map(Row.values, rows))
             self._amend(batch.amended)
@@ -392,8 +393,8 @@ class Manifest:
                 execute(_REPLACE_SOURCE, state.untouched().values())
             execute(
                 "INSERT INTO pending SELECT ?, * FROM source WHERE id = ? "
-                "AND id NOT IN (SELECT id FROM pending)",
-                (first, state.id),
+                "AND NOT EXISTS (SELECT 1 FROM pending WHERE first = ? AND id = ?)",
+                (first, state.id, first, state.id),
             )
             execute(_REPLACE_SOURCE, state.values())
 
