@@ -40,8 +40,8 @@ def selection(function: Callable[..., int]) -> Callable[..., int]:
             "--include",
             metavar="TERM",
             multiple=True,
-            help="Only messages with this label, or with from:, to: or address: and an address or @domain. "
-            "Given several times, any will do.",
+            help="Only messages with this label; or from:, to: or address: and an address or @domain; or "
+            "state: and one such as read or auto. Given several times, any will do.",
         ),
         click.option(
             "--system-labels",

@@ -34,8 +34,12 @@ def command(names: tuple[str, ...], *, as_json: bool) -> int:
         say("\n\n".join(map(_page, found)))
     else:
         width = max(len(profile.name) for profile in found)
-        say("\n".join(f"{profile.name:{width}}  {profile.title}" for profile in found))
+        say("\n".join(f"{profile.name:{width}}  {_title(profile)}" for profile in found))
     return DONE
+
+
+def _title(profile: Profile) -> str:
+    return f"{profile.title}, for unmbox contacts" if profile.contacts else profile.title
 
 
 def _plain(profile: Profile) -> dict[str, Any]:
@@ -45,7 +49,8 @@ def _plain(profile: Profile) -> dict[str, Any]:
 
 def _page(profile: Profile) -> str:
     lines = [f"{profile.name}: {profile.title}", profile.about]
-    for heading, members in (("sets", profile.options), ("refuses", profile.checks)):
+    said = (("sets", profile.options), ("refuses", profile.checks), ("contacts", profile.contacts))
+    for heading, members in said:
         lines += [f"{heading}  {name} = {_value(value)}" for name, value in members.items()]
     if profile.force:
         lines.append(f"forces  {', '.join(sorted(profile.force))}")
