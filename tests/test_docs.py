@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+import unmbox
 from packing import COMPRESSED, mail, put, tarred, zipped
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -129,3 +132,15 @@ def test_every_code_of_a_repair_is_explained() -> None:
     codes = set(re.findall(r'^[A-Z_]+ = "([a-z]+(?:-[a-z]+)+)"$', writer, re.MULTILINE))
     assert codes
     assert not [code for code in codes if f"`{code}`" not in page]
+
+
+def test_every_column_of_the_manifest_is_documented(tmp_path: Path) -> None:
+    unmbox.convert(PROJECT / "examples" / "sample-takeout.mbox", tmp_path / "eml")
+    page = (PROJECT / "docs" / "manifest.md").read_text("utf-8")
+    with closing(sqlite3.connect(tmp_path / "eml" / "unmbox-manifest.sqlite")) as manifest:
+        tables = [name for (name,) in manifest.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            assert f"`{table}`" in page, table
+            if table not in {"pending", "dedup", "dedup_slots", "detail"}:  # named as not for others
+                columns = [row[1] for row in manifest.execute(f"PRAGMA table_info({table})")]
+                assert not [name for name in columns if f"`{name}`" not in page], table

@@ -86,8 +86,8 @@ def create(connection: sqlite3.Connection, options: Mapping[str, str]) -> None:
 
 def knows(query: Callable[..., Any], uri: str) -> bool:
     """Whether a source of this name has a row, or one that stands in what is called so."""
-    inside = "uri >= ?1 || '/' AND uri < ?1 || '0' OR uri >= ?1 || '!' AND uri < ?1 || '\"'"
-    row = query(f"SELECT 1 FROM source WHERE uri = ?1 OR {inside} LIMIT 1", (uri,)).fetchone()  # noqa: S608
+    inside = "uri >= :uri || '/' AND uri < :uri || '0' OR uri >= :uri || '!' AND uri < :uri || '\"'"
+    row = query(f"SELECT 1 FROM source WHERE uri = :uri OR {inside} LIMIT 1", {"uri": uri}).fetchone()  # noqa: S608
     return row is not None
 
 
