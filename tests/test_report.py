@@ -452,7 +452,7 @@ def fill(folder: Path, count: int) -> None:
         )
         manifest.executemany(
             "INSERT INTO refusal VALUES(?, ?, ?)",
-            ((n, ("quarantined", "zoho")[n % 2], odd) for n in every[: count // 4]),
+            ((n, ("quarantined", "zoho")[n % 2], odd) for n in every if n % 4 > 1),
         )
         manifest.executemany(
             "INSERT INTO candidate VALUES(1, ?, ?, 'rejected', 'no-date')", ((n, odd) for n in every[:10_000])

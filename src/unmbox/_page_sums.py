@@ -64,44 +64,46 @@ class SourceSum(NamedTuple):
         return self.size == self.junk + self.octets
 
 
-# What a list holds: the note beside each message, and which messages.
+# What a list holds: the path and the note beside each message, and which messages in which order.
 _COLUMNS = (
-    "m.id, s.uri, m.offset, m.length, m.outcome, {path}, m.date, m.sender, m.subject, m.message_id, {note} "
-    "FROM message m JOIN source s ON s.id = m.source_id"
+    "m.id, s.uri, m.offset, m.length, m.outcome, {path}, m.date, m.sender, m.subject, m.message_id, {note}"
 )
+_FROM = "FROM message m JOIN source s ON s.id = m.source_id"
+# There is no index by message, so the smaller table leads; its rows stand in the order of the messages.
+_TOLD_OF = "CROSS JOIN message m ON m.id = r.message JOIN source s ON s.id = m.source_id"
 _TWICE = (
     "SELECT message_id FROM message WHERE outcome = 'written' AND message_id IS NOT NULL "
     "GROUP BY message_id HAVING count(*) > 1"
 )
 _LISTS = {
-    "messages": ("m.path", "NULL", "ORDER BY m.id"),
-    "biggest": ("m.path", "NULL", "ORDER BY m.length DESC, m.id"),
-    "filtered": ("m.path", "NULL", "WHERE m.outcome = 'filtered' ORDER BY m.id"),
+    "messages": ("m.path", "NULL", f"{_FROM} ORDER BY m.id"),
+    "biggest": ("m.path", "NULL", f"{_FROM} ORDER BY m.length DESC, m.id"),
+    "filtered": ("m.path", "NULL", f"{_FROM} WHERE m.outcome = 'filtered' ORDER BY m.id"),
     "duplicates": (
         "o.path",
         "o.path",
-        "LEFT JOIN message o ON o.id = m.duplicate_of WHERE m.outcome = 'duplicate' ORDER BY m.id",
+        f"{_FROM} LEFT JOIN message o ON o.id = m.duplicate_of WHERE m.outcome = 'duplicate' ORDER BY m.id",
     ),
     "collisions": (
         "m.path",
         "m.message_id",
-        f"WHERE m.outcome = 'written' AND m.message_id IN ({_TWICE}) ORDER BY m.message_id, m.id",
+        f"{_FROM} WHERE m.outcome = 'written' AND m.message_id IN ({_TWICE}) ORDER BY m.message_id, m.id",
     ),
     "quarantine": (
         "m.path",
-        "(SELECT reason FROM refusal WHERE message = m.id AND profile = 'quarantined')",
-        "WHERE m.outcome = 'quarantined' ORDER BY m.id",
+        "r.reason",
+        f"FROM refusal r {_TOLD_OF} WHERE r.profile = 'quarantined' ORDER BY r.rowid",
     ),
     "refused": (
         "m.path",
         "r.profile || ': ' || r.reason",
-        "JOIN refusal r ON r.message = m.id WHERE r.profile != 'quarantined' ORDER BY r.profile, m.id",
+        f"FROM refusal r {_TOLD_OF} WHERE r.profile != 'quarantined' ORDER BY r.rowid",
     ),
 }
 _REPAIRS = (
     "m.path",
     "json_array(r.code, r.field, r.applied, r.signature_impact)",
-    "JOIN repair r ON r.message = m.id {where} ORDER BY m.id",
+    f"FROM repair r {_TOLD_OF} {{where}} ORDER BY r.rowid",
 )
 LISTS = (*_LISTS, "repairs")
 
