@@ -25,7 +25,7 @@ import pytest
 import unmbox
 from unmbox import _page_words, _schema, report
 from unmbox._page_charts import columns, rows
-from unmbox._record import checksum
+from unmbox._record import SourceState, checksum
 from unmbox.report import safe_cells, write_report
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "sample-takeout.mbox"
@@ -440,10 +440,10 @@ def fill(folder: Path, count: int) -> None:
 
     with closing(sqlite3.connect(folder / "unmbox-manifest.sqlite")) as manifest:
         _schema.create(manifest, {"headers": "repair"})
-        manifest.execute(
-            "INSERT INTO source(id, uri, size, scheme, variant, junk, offset, messages, candidates, done) "
-            f"VALUES(1, 'x.mbox', {count * 1000}, 'file', 'mboxrd', 0, {count * 1000}, {count}, {count}, 1)"
-        )
+        state = SourceState(1, "x.mbox", count * 1000, "file", "mboxrd", offset=count * 1000, messages=count)
+        state.candidates, state.done = count, True
+        values = state.values()
+        manifest.execute(f"INSERT INTO source VALUES({', '.join('?' * len(values))})", values)
         manifest.executemany(f"INSERT INTO message VALUES({', '.join('?' * 22)})", map(row, range(count)))
         every = range(count)
         manifest.executemany(
