@@ -141,16 +141,19 @@ def _told(people: Contacts, counts: Counts, output: str | None, aside: str | Non
 
 
 def _summary(told: dict[str, Any]) -> str:
-    text = f"{told['messages']:,} messages"
+    text = _count(told["messages"], "message")
     if told["filtered"]:
         text += f", {told['filtered']:,} filtered out"
-    text += f": {told['contacts']:,} contacts"
+    text += f": {_count(told['contacts'], 'contact')}"
     if told["apart"]:
-        where = (
-            f"are in {told['apart_file']}" if told["apart_file"] else "were left out: --apart FILE has them"
-        )
-        text += f"; {told['apart']:,} that lack something {where}"
+        file = told["apart_file"]
+        text += f"; {told['apart']:,} "
+        text += f"apart in {file}, with the reason" if file else "left out: --apart FILE lists them"
     return text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @contextmanager
