@@ -164,6 +164,17 @@ def test_every_shape_gives_the_same_files(tmp_path: Path) -> None:
     assert len(expected) == IN_TAKEOUT
 
 
+def test_several_processes_give_the_same(tmp_path: Path) -> None:
+    """A plain mailbox is cut in ranges, an archive read by one; copies are told across both."""
+    plain = write(tmp_path / "plain.mbox", TAKEOUT[ALL_MAIL] * 3)
+    given = [write(tmp_path / "a.zip", ARCHIVES["deflated.zip"]()), plain]
+    one = unmbox.convert(given, tmp_path / "one")
+    two = unmbox.convert(given, tmp_path / "two", jobs=2)
+    assert (two.messages, two.duplicates, two.written) == (one.messages, one.duplicates, one.written)
+    assert tree(tmp_path / "two") == tree(tmp_path / "one")
+    assert verify(tmp_path / "two", sources=given).ok
+
+
 def test_archives_in_an_archive(tmp_path: Path) -> None:
     inner = {
         "takeout-20240101T000000Z-001.zip": zipped(TAKEOUT),

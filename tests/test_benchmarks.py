@@ -230,3 +230,9 @@ def test_the_parts_run_once_each() -> None:
     chosen = ("-k", "not worst or one-octet-lines")
     done = run("pytest", "benchmarks", "-q", "-p", "no:cacheprovider", "--benchmark-disable", *chosen)
     assert " passed" in done.stdout
+
+
+def test_archives_are_measured_beside_the_bare_mailbox() -> None:
+    lines = run("benchmarks.sources", "--size", "64K", "--runs", "1").stdout.splitlines()
+    assert lines[2].startswith("| bare mailbox |")
+    assert all(line.count("|") == 7 for line in lines)

@@ -22,7 +22,7 @@ from packing import mail, mailbox
 from test_memory import MIB, PLAIN, PROJECT
 
 SIZE = "16M"
-MANY = 5_000
+MANY = 2_500
 """Messages in files of their own: more than are sorted in memory."""
 
 
@@ -111,3 +111,9 @@ def test_many_messages_in_an_archive(base: float, tmp_path: Path) -> None:
     peak, messages = peak_of(tmp_path / "mail.zip", tmp_path / "eml")
     assert messages == MANY
     assert peak - base <= 16
+    verify = [sys.executable, "-m", "unmbox", "verify", str(tmp_path / "eml")]
+    usage = measure.run(
+        [*verify, "--source", str(tmp_path / "mail.zip")], stdout=subprocess.DEVNULL, env=PLAIN
+    )
+    assert usage.code == 0
+    assert usage.peak / MIB - base <= 16

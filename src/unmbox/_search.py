@@ -18,7 +18,7 @@ from unmbox.errors import SourceError
 from unmbox.labels import Beside
 from unmbox.sources import CHUNK, Identity, Part, Source, uri_of
 
-_FEW = 4_000
+_FEW = 2_000
 """Names that are sorted in memory; beyond, in a temporary file."""
 _FLAGS = {"D": "draft", "F": "flagged", "P": "forwarded", "R": "answered", "S": "read", "T": "deleted"}
 _SKIPPED = {"tmp"}
