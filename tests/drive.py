@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio
 import pytest
 
 import unmbox
+from unmbox import aio
 from unmbox._parser import Parser
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 
@@ -214,6 +217,22 @@ def _iterable(data: bytes, folder: Path, variant: str) -> list[Seen]:
     return _from_messages(unmbox.messages(chunks(data, random_cuts(data, seed=1)), variant=variant))
 
 
+def _async_iterable(backend: str, data: bytes, folder: Path, variant: str) -> list[Seen]:
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in chunks(data, random_cuts(data, seed=2)):
+            yield piece
+
+    async def read() -> list[Seen]:
+        seen = []
+        async for message in aio.messages(pieces(), variant=variant):
+            raw = await message.raw()
+            assert message.length is not None
+            seen.append(Seen(message.offset, message.length, raw))
+        return seen
+
+    return anyio.run(read, backend=backend)
+
+
 Door = Callable[[bytes, Path, str], list[Seen]]
 DOORS: dict[str, Door] = {
     "whole": _whole,
@@ -224,6 +243,8 @@ DOORS: dict[str, Door] = {
     "file-object": _file_object,
     "trickling-file": _trickling_file,
     "iterable": _iterable,
+    "asyncio": partial(_async_iterable, "asyncio"),
+    "trio": partial(_async_iterable, "trio"),
 }
 
 every_door = pytest.mark.parametrize("door", DOORS.values(), ids=DOORS.keys())
