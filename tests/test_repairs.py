@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import tracemalloc
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -740,3 +741,17 @@ def test_the_page_of_repairs_is_current() -> None:
     maker = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(maker)
     assert maker.page() == (PROJECT / "docs" / "repairs.md").read_text("utf-8"), f"run {path.name}"
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [("illegal-names", 1000), ("references", 128), ("one-8bit-word", 128)]
+)
+def test_memory_stays_flat_whatever_a_block_is_made_of(shape: str, size: int) -> None:
+    block = SHAPES[shape](size << 10) + b"\n"
+    tracemalloc.start()
+    try:
+        convert(block)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < (4 << 20) + 8 * len(block)

@@ -700,3 +700,9 @@ def test_millions_of_rows_need_no_more_memory_than_a_few(tmp_path: Path) -> None
         assert (said.problems, said.filtered, said.bytes_in) == ((), count, count)
     # Ten times the rows, and not four octets for each of them.
     assert peaks[1] < peaks[0] + (1 << 16)
+
+
+def test_a_manifest_that_holds_nothing_says_to_run_again(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST_NAME).touch()
+    with pytest.raises(DestinationError, match=r"is empty: .*run it again"):
+        verify(tmp_path)

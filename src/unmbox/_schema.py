@@ -120,7 +120,11 @@ def check_ours(connection: sqlite3.Connection, path: str, *, may_be_empty: bool 
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables or application or not may_be_empty:
+        if not tables and not application and not may_be_empty:
+            raise DestinationError(
+                f"{path} is empty: no run has come far enough to record anything; run it again"
+            )
+        if tables or application:
             raise DestinationError(f"{path} is no manifest of unmbox: move it or use another destination")
         return False
     found = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
