@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 
 from unmbox._place import Place
+from unmbox._schema import our_errors
 from unmbox._volume import VOLUME_KEY, Volume, volumes_of
 from unmbox.errors import DestinationError
 from unmbox.manifest import Manifest, Written
@@ -63,21 +64,22 @@ class ZipPlace(Place):
         whole = "SELECT DISTINCT volume FROM file WHERE volume IS NOT NULL"
         if first is not None:
             whole += f" AND message < {first}"
-        kept = {name for (name,) in record.connection.execute(whole)}
+        with our_errors(record.path):
+            kept = {name for (name,) in record.connection.execute(whole)}
         for volume in volumes:
             if volume.name not in kept and volume.is_at(self._zips.folder):
                 try:
                     (self._zips.folder / volume.name).unlink()
                 except OSError as error:
                     raise DestinationError(f"cannot remove {volume.name}: {error.strerror}") from error
-        for volume in volumes:
-            if volume.name not in kept:
-                record.connection.execute("DELETE FROM meta WHERE key = ?", (VOLUME_KEY + volume.name,))
+        gone = [(VOLUME_KEY + volume.name,) for volume in volumes if volume.name not in kept]
+        with our_errors(record.path):
+            record.connection.executemany("DELETE FROM meta WHERE key = ?", gone)
         record.undo_pending(self.remove)
         volumes = self._volumes()
         self._refuse_foreign([volume.name for volume in volumes])
-        numbers = {self._zips.volume_name(number): number for number in range(1, len(volumes) + 2)}
-        self._zips.number = 1 + max((numbers.get(volume.name, 0) for volume in volumes), default=0)
+        numbers = (self._zips.number_of(volume.name) for volume in volumes)
+        self._zips.number = 1 + max(numbers, default=0)
 
     def remove(self, written: Written) -> None:
         """Remove a file of ours; what stands in a volume goes with it."""

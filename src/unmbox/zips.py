@@ -122,6 +122,11 @@ class ZipSink:
         """The file name of a volume."""
         return self._stem + (f"-{number:03d}" if number > 1 else "") + self._suffix
 
+    def number_of(self, name: str) -> int:
+        """The number of the volume that has this file name."""
+        number = name[len(self._stem) + 1 : len(name) - len(self._suffix)]
+        return int(number) if number.isdigit() else 1
+
     def volumes(self) -> Iterator[str]:
         """The names in the folder that are, or look like, those of volumes."""
         is_volume = re.compile(re.escape(self._stem) + r"(?:-\d{3,})?" + re.escape(self._suffix)).fullmatch
