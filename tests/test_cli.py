@@ -891,6 +891,45 @@ def test_a_bar_on_a_terminal(eml: Path) -> None:
     )
 
 
+COST = """
+import sys, time, unmbox
+from unmbox._terminal import bar
+costs = []
+with bar(quiet=False) as show:
+    for number in range(100):
+        before = time.process_time()
+        show(unmbox.Progress(number * 10**6, 10**9, number, "mail.mbox", number))
+        costs.append(time.process_time() - before)
+print(sorted(costs)[10])
+"""
+
+
+def test_the_bar_costs_nothing_to_speak_of() -> None:
+    parent, child = pty.openpty()
+    drained = threading.Thread(target=drain, args=[parent])
+    drained.start()
+    done = subprocess.run(
+        [PYTHON, "-c", COST],
+        stderr=child,
+        stdout=subprocess.PIPE,
+        check=True,
+        env={**UNMEASURED, "TERM": "xterm"},
+    )
+    os.close(child)
+    drained.join(timeout=10)
+    os.close(parent)
+    # Ten a second at 1 ms each are 1% of the run, where an interpreter starts in 20 ms.
+    start = processor_seconds([PYTHON, "-c", ""], UNMEASURED)
+    assert float(done.stdout) < max(0.001, start / 20)
+
+
+def drain(terminal: int) -> None:
+    """Read what is drawn until its last user is gone."""
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 1 << 16):
+            pass
+
+
 def test_the_bar_knows_the_time_left_of_a_file(tmp_path: Path, eml: Path) -> None:
     path = tmp_path / "mail.mbox"
     path.write_bytes(MESSAGE * 1_000)
