@@ -741,6 +741,24 @@ def test_auto_tells_mboxo_by_twice_quoted_text() -> None:
     assert parse(data).messages[0].body == reply
 
 
+@pytest.mark.parametrize(
+    ("around", "mboxo"),
+    [
+        (b">>>>> deep\n%s>>>>> deep\n", False),  # quoted deeper: nothing to compare with
+        (b">>>>> deep\n%s>> as deep\n", True),
+        (b">> as deep\n%s>>>>> deep\n", True),
+        (b"> once\n%s> once\n", False),
+        (b"text\n%stext\n", False),
+    ],
+)
+def test_what_stands_around_twice_quoted_text(around: bytes, mboxo: bool) -> None:
+    text = around % b">>From here on\n"
+    body = text if mboxo else text.replace(b">>From", b">From")
+    for times in (1, 3000):
+        found = parse(DATED + b"\nFrom: a\nSubject: b\n\n" + text * times)
+        assert found.messages[0].body == body * times
+
+
 def test_auto_decides_once_from_the_first_mebibyte() -> None:
     """What comes after 1 MiB changes nothing about how the start was read."""
     start = DATED + b"\nFrom: a\nSubject: b\n\n>From x\n>>From y\n" + b"text\n" * (MIB // 5)

@@ -24,6 +24,7 @@ FROM_OR_QUOTED: Search = re.compile(rb"From (?<=[\n>]From )").search
 # Quoting deeper than this is not mail, and a bound keeps an endless run of ">" from being held back.
 _MAX_QUOTES = 998
 _TAIL = re.compile(rb">{0,998}(?:F(?:r(?:om?)?)?)?").fullmatch
+_MAY_BEGIN = (b"", b">", b"F")  # a look that spares the pattern at most ends of chunks
 _TAIL_SIZE = _MAX_QUOTES + len(b"From ")
 _QUOTED = {
     "mboxrd": re.compile(rb"\n>{1,998}From ").search,
@@ -80,7 +81,7 @@ def hold_back(data: bytes, at: int) -> tuple[int, int]:
     """
     end = len(data)
     line = data.rfind(b"\n", max(at, end - _TAIL_SIZE), end)
-    if line >= 0 and _TAIL(data, line + 1, end):
+    if line >= 0 and data[line + 1 : line + 2] in _MAY_BEGIN and _TAIL(data, line + 1, end):
         return start_of_line_end(data, line + 1), line
     return end - data.endswith(b"\r"), end
 
