@@ -136,8 +136,8 @@ class Orders:
 
     def _sorter(self, table: LabelTable, selection: Selection, *, is_own: bool) -> Sorter | None:
         labels, aside = self._values["labels"], self._values["refused"] == "aside"
-        if aside and not self._profile.checks:
-            raise UsageError("nothing says what would be refused: name a profile that has checks")
+        if aside and not self._profile.name:
+            raise UsageError("nothing says what would be refused: name a profile")
         if labels == "none" and not selection and not is_own and not self._profile.checks:
             return None
         return Sorter(
