@@ -11,6 +11,7 @@ import sqlite3
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def sources_of(folder: Path) -> dict[str, int]:
     """The sources that a manifest names, and their messages; fails where rows do not tile a source."""
-    with sqlite3.connect(folder / "unmbox-manifest.sqlite") as manifest:
+    with closing(sqlite3.connect(folder / "unmbox-manifest.sqlite")) as manifest:
         rows = manifest.execute(
             "SELECT uri, size, junk, messages, "
             "coalesce((SELECT sum(length) FROM message WHERE source_id = s.id), 0) "
@@ -145,6 +146,6 @@ def check(given: Path | Sequence[Path], destination: Path, messages: int) -> unm
 
 
 def _octets(destination: Path) -> int:
-    with sqlite3.connect(destination / "unmbox-manifest.sqlite") as manifest:
+    with closing(sqlite3.connect(destination / "unmbox-manifest.sqlite")) as manifest:
         found: int = manifest.execute("SELECT coalesce(sum(length), 0) FROM message").fetchone()[0]
     return found

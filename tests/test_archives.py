@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -556,7 +557,7 @@ def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_manifest_says_what_is_damaged(tmp_path: Path) -> None:
     data = ARCHIVES["takeout.tgz"]()
     unmbox.convert(write(tmp_path / "a.tgz", data[: len(data) // 2]), tmp_path / "eml")
-    with sqlite3.connect(tmp_path / "eml" / "unmbox-manifest.sqlite") as manifest:
+    with closing(sqlite3.connect(tmp_path / "eml" / "unmbox-manifest.sqlite")) as manifest:
         rows = manifest.execute("SELECT scheme, damage FROM source").fetchall()
     assert [scheme for scheme, _ in rows] == ["tar"]
     assert rows[0][1]

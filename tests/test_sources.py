@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def test_an_eml_file(tmp_path: Path) -> None:
     check(path, tmp_path / "eml", 1)
     [written] = tree(tmp_path / "eml").values()
     assert written.endswith(b"\r\nFrom here on\r\n>From there\r\n")
-    with sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite") as manifest:
+    with closing(sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite")) as manifest:
         assert manifest.execute("SELECT variant, size FROM source").fetchone() == (
             SINGLE,
             path.stat().st_size,
@@ -286,7 +287,7 @@ def test_maildir(tmp_path: Path) -> None:
     for name in (".Sent/new", ".Sent/tmp"):
         (folder / name).mkdir()
     check(folder, tmp_path / "eml", 5)
-    with sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite") as manifest:
+    with closing(sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite")) as manifest:
         rows = manifest.execute("SELECT subject, state FROM message").fetchall()
     states = {subject: {key for key, value in json.loads(state).items() if value} for subject, state in rows}
     assert states == {
@@ -311,7 +312,7 @@ def test_thunderbird_keeps_what_was_deleted_and_says_so(tmp_path: Path) -> None:
         tmp_path / "profile", {"Mail/Local Folders/Inbox": octets, "Mail/Local Folders/Inbox.msf": b"//"}
     )
     check(folder, tmp_path / "eml", 2)
-    with sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite") as manifest:
+    with closing(sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite")) as manifest:
         states = [json.loads(state) for (state,) in manifest.execute("SELECT state FROM message ORDER BY id")]
     assert [state.get("deleted", False) for state in states] == [False, True]
     assert states[1]["read"]
@@ -426,7 +427,7 @@ def test_vault(shape: str, tmp_path: Path) -> None:
         put(folder, {"case-user.mbox": vault_mailbox()})
     source = {"mbox": folder / "case-user.mbox", "zip": folder / "case-1.zip", "folder": folder}[shape]
     check(source, tmp_path / "eml", 3)
-    with sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite") as manifest:
+    with closing(sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite")) as manifest:
         rows = manifest.execute("SELECT labels, state FROM message ORDER BY id").fetchall()
     assert [json.loads(labels) for labels, _ in rows] == [
         ["Inbox", "Opened", "Kunden & Partner"],

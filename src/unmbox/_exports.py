@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import finalize
 
 from unmbox._report import Damage
 from unmbox.labels import Beside
@@ -132,6 +133,7 @@ class VaultMetadata:
         import sqlite3
 
         known = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        finalize(self, known.close)  # messages outlive the run that they came in, and ask again
         for statement in (
             "PRAGMA journal_mode = OFF",
             "BEGIN",

@@ -131,7 +131,10 @@ class Job:
     def _missing(self, sources: Opened) -> list[str]:
         """The parts that are missing and that no earlier run has read either."""
         record = self._manifest
-        return [each.sentence for each in sources.absent if not (record and record.has_part(each.name))]
+        found = [each.sentence for each in sources.absent if not (record and record.has_part(each.name))]
+        for sentence in found:
+            _log.warning("missing: %s", sentence)
+        return found
 
     def _state_of(self, source: Source, ordinal: int) -> SourceState:
         if self._manifest is None:
@@ -201,7 +204,9 @@ class Job:
             return
         start = known_to if source.lasting else 0
         self._passed += start
-        if start and start == source.size:  # all of it has rows, and a run ended before it could say so
+        if (
+            start and start == source.size and source.is_path
+        ):  # all of it has rows, and a run ended before it could say so
             self._end_source(start)
             return
         _log.info("reading %s from octet %d", self._name, start)
@@ -332,7 +337,7 @@ class Job:
         if damage := self._reading.damage:
             state.damage = damage.reason
             self._batches.tally.damaged.append(damage)
-            logging.getLogger("unmbox").warning("damaged: %s", damage)
+            _log.warning("damaged: %s", damage)
         state.size, state.done = octets, True
         _log.info("read %s: %d octets", self._name, octets)
         self._batches.touch(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -21,6 +22,7 @@ from unmbox._zip import ZipEntry, zip_entries
 from unmbox.errors import SourceError, UsageError
 from unmbox.sources import Source, SourceLike, as_list, uri_of
 
+_log = logging.getLogger("unmbox")
 _HEAD = 1 << 10
 """First octets that tell what a source is; tar's magic stands at 257."""
 _DEEP = 3  # archives in archives: those that hold themselves have no end
@@ -109,6 +111,7 @@ class Opened:
             yield from self._sources(given, lambda _: None, listing=True)
 
     def _note(self, damage: Damage) -> None:
+        _log.warning("damaged: %s", damage)
         if len(self.damaged) < MAX_DAMAGED:
             self.damaged.append(damage)
 

@@ -286,7 +286,7 @@ class Manifest:
         """Whether an archive of this name is among the sources."""
         with our_errors(self.path):
             query = "SELECT 1 FROM source WHERE instr(uri, ?) LIMIT 1"
-            return self.connection.execute(query, (f"/{name}!/",)).fetchone() is not None
+            return self.connection.execute(query, (f"{name}!/",)).fetchone() is not None
 
     def known(
         self, uri: str, *, size: int | None, mtime: int | None, digest: str | None
