@@ -53,7 +53,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_contacts _contacts_csv",
         "_messages",
         "_bridge _flows",
-        "_tallies _verify_tables _verify_zip _verify",
+        "_tallies _verify_tables _verify_zip _verify_files _verify",
     ),
     (
         (

@@ -706,3 +706,14 @@ def test_a_manifest_that_holds_nothing_says_to_run_again(tmp_path: Path) -> None
     (tmp_path / MANIFEST_NAME).touch()
     with pytest.raises(DestinationError, match=r"is empty: .*run it again"):
         verify(tmp_path)
+
+
+def test_files_read_side_by_side(folder: Path) -> None:
+    assert verify(folder, jobs=3).ok
+    eml = sorted(folder.rglob("*.eml"))
+    eml[0].write_bytes(eml[0].read_bytes()[:-1])
+    eml[1].unlink()
+    alone, aside = verify(folder), verify(folder, jobs=3)
+    assert len(alone.problems) == 2
+    assert sorted(alone.problems, key=str) == sorted(aside.problems, key=str)
+    assert (alone.messages, alone.bytes_out) == (aside.messages, aside.bytes_out)

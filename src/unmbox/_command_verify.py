@@ -17,8 +17,16 @@ from unmbox._verify import verify
 @click.option(
     "--source", "sources", multiple=True, metavar="SOURCE", help="Read this source again and compare."
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Read N files side by side.",
+)
 @shared
-def command(destination: str, sources: tuple[str, ...], *, as_json: bool) -> int:
+def command(destination: str, sources: tuple[str, ...], *, jobs: int, as_json: bool) -> int:
     """Prove that every octet of every source is accounted for and every EML in DEST is what was written.
 
     Nothing is changed. What does not hold is named, and the exit status is 1.
@@ -34,6 +42,6 @@ def command(destination: str, sources: tuple[str, ...], *, as_json: bool) -> int
             if show:
                 show(unmbox.Progress(done, total, done, destination))
 
-        found = verify(destination, sources=opened(sources) or None, progress=rows)
+        found = verify(destination, sources=opened(sources) or None, jobs=jobs, progress=rows)
     say(json.dumps(found.to_dict(), indent=2) if as_json else findings(found, destination))
     return DONE if found.ok else DAMAGED

@@ -32,6 +32,7 @@ from unmbox._record import (
 from unmbox._schema import MANIFEST_NAME, damaged, our_errors, read_only, read_options
 from unmbox._single import parser_for
 from unmbox._tallies import SourceTally, Tallies
+from unmbox._verify_files import Files
 from unmbox._verify_zip import Volumes, difference
 from unmbox._volume import is_zip, manifest_beside
 from unmbox._writer import EmlWriter
@@ -105,6 +106,7 @@ def verify(
     *,
     sources: SourceLike | Iterable[SourceLike] | None = None,
     manifest: str | os.PathLike[str] | None = None,
+    jobs: int = 1,
     progress: Callable[[int, int], object] | None = None,
 ) -> Verification:
     """Check a folder or ZIP volumes of `convert` against their manifest, in constant memory; changes nothing.
@@ -112,7 +114,7 @@ def verify(
     Each EML is read and compared with its two digests, each row with its check sum, its neighbours and the
     row it is a copy of, the folder with the rows. With `sources`, these are read and converted once more,
     and what comes out is compared message by message. `manifest` is for one that stands elsewhere.
-    `progress` is called with the rows checked and their number, some ten times a second.
+    `jobs` files are read side by side. `progress` is called with the rows checked and their number.
 
     Raises `UsageError` where there is no manifest or a source is none of its own, `DestinationError` where
     the manifest is damaged or in use, `SourceError` where a source cannot be read.
@@ -128,7 +130,8 @@ def verify(
         paths = stack.enter_context(closing(Paths()))
         volumes = Volumes(connection, folder) if zipped else None
         root = folder.parent if zipped else folder
-        audit = _Audit(connection, path, root, paths, volumes, tallies)
+        audit = _Audit(connection, path, root, paths, volumes, tallies, jobs)
+        stack.callback(audit.close)
         given = None if sources is None else Opened(sources)
         for source in given.listed() if given else ():
             if source:
@@ -153,7 +156,9 @@ class _Audit:
         paths: Paths,
         volumes: Volumes | None,
         sources: Tallies,
+        jobs: int,
     ) -> None:
+        self._files = Files(jobs, self._compare)
         self._volumes = volumes
         self._query = connection.execute
         self._path = path
@@ -167,6 +172,9 @@ class _Audit:
         self._bytes_out = 0
         self._sources = sources
         self._unconfirmed: int | None = None  # the first row whose file may lack its name
+
+    def close(self) -> None:
+        self._files.close()
 
     def result(self) -> Verification:
         counts = self._outcomes
@@ -310,18 +318,17 @@ class _Audit:
             return
         if self._volumes and not self._volumes.is_beside(file.path):
             return
-        digests = Digests(file.head_size or 0)
-        try:
-            digests.read(self._root / file.path)
-        except (FileNotFoundError, NotADirectoryError):
+        self._files.read(file, self._root / file.path)
+
+    def _compare(self, file: Written, found: Digests | OSError) -> None:
+        if isinstance(found, (FileNotFoundError, NotADirectoryError)):
             self._paths.miss(file)
-        except PermissionError as error:
-            self._problem("unreadable", file.path, error.strerror or str(error))
-        except OSError as error:
-            self._problem("changed", file.path, f"not a file that can be read: {error.strerror or error}")
-        else:
-            if found := difference(file, digests):
-                self._problem(found[0], file.path, found[1])
+        elif isinstance(found, PermissionError):
+            self._problem("unreadable", file.path, found.strerror or str(found))
+        elif isinstance(found, OSError):
+            self._problem("changed", file.path, f"not a file that can be read: {found.strerror or found}")
+        elif wrong := difference(file, found):
+            self._problem(wrong[0], file.path, wrong[1])
 
     def folder(self) -> None:
         """What the folder holds, against what the rows name."""
@@ -333,6 +340,7 @@ class _Audit:
             file = Written(*values)
             if self._named(file.path, number):
                 self._file(file, number)
+        self._files.finish()
         folders = self._volumes.folders() if self._volumes else [""]
         while folders:
             folder = folders.pop()
