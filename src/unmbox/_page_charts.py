@@ -8,6 +8,7 @@ from unicodedata import east_asian_width
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 _FONT = 13
+_FEW = 6
 WIDE, NARROW = 920, 380
 """Widths of the two drawings of each chart, in its own pixels: for a screen, and for a phone."""
 
@@ -19,7 +20,9 @@ def columns(
     drawn = []
     for width, height, some in ((WIDE, 280, 12), (NARROW, 240, 4)):
         step = -(-len(marked) // some) or 1
-        chart = _chart("StackedBar", width, height)
+        chart = _chart(
+            "StackedBar", width, height, max(map(sum, zip(*series.values(), strict=True)), default=0)
+        )
         chart.x_labels = names
         chart.x_labels_major = marked[::step]
         chart.show_minor_x_labels = False
@@ -34,7 +37,7 @@ def rows(names: Sequence[str], values: Sequence[int], *, title: str, kind: str) 
     drawn = []
     for width, letters in ((WIDE, 36), (NARROW, 16)):
         short = [_short(name, letters) for name in names]
-        chart = _chart("HorizontalBar", width, 44 + 26 * len(names))
+        chart = _chart("HorizontalBar", width, 44 + 26 * len(names), max(values, default=0))
         # pygal takes each letter for one as wide as a Latin one.
         lacking = max((_width(name) - len(name) for name in short), default=0)
         chart.margin_left = 4 + lacking * _FONT * 0.55
@@ -45,7 +48,7 @@ def rows(names: Sequence[str], values: Sequence[int], *, title: str, kind: str) 
     return "".join(drawn)
 
 
-def _chart(kind: str, width: int, height: int) -> Any:
+def _chart(kind: str, width: int, height: int, most: int) -> Any:
     import pygal
     from pygal.style import Style
 
@@ -63,6 +66,8 @@ def _chart(kind: str, width: int, height: int) -> Any:
         min_scale=3,
         max_scale=6,
         value_formatter="{:,.0f}".format,
+        # Among a handful of messages there are no halves.
+        y_labels=range(most + 1) if most < _FEW else None,
     )
 
 
