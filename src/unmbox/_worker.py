@@ -172,7 +172,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both; the other one decides
     octets, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not end up between the answers
-    setup: Setup = pickle.load(octets)  # noqa: S301
+    try:
+        setup: Setup = pickle.load(octets)  # noqa: S301
+    except EOFError:
+        return  # whoever has started it is gone already
     orders: SimpleQueue[Order] = SimpleQueue()
     threading.Thread(target=_listen, args=(orders, octets), daemon=True).start()
     with Place(setup.destination, durable=setup.durable) as place:
