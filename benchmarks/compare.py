@@ -67,6 +67,10 @@ def peers(tools: Path) -> list[Peer]:
             command=lambda box, _: [sys.executable, _JOBS, "unmbox-count", box.path],
         ),
         Peer(
+            "unmbox, reading every body", "unmbox", files=False,
+            command=lambda box, _: [sys.executable, _JOBS, "unmbox-read", box.path],
+        ),
+        Peer(
             "C: read and memmem", "c", files=False, program=count,
             command=lambda box, _: [count, box.path],
         ),
@@ -79,6 +83,20 @@ def peers(tools: Path) -> list[Peer]:
             command=lambda box, out: [
                 sys.executable, "-m", "unmbox", "convert", box.path, out, "--headers", "preserve", "--quiet",
             ],
+        ),
+        Peer(
+            "unmbox convert", "unmbox", files=True,
+            command=lambda box, out: [sys.executable, "-m", "unmbox", "convert", box.path, out, "--quiet"],
+        ),
+        Peer(
+            "unmbox convert --jobs 2", "unmbox", files=True,
+            command=lambda box, out: [
+                sys.executable, "-m", "unmbox", "convert", box.path, out, "--quiet", "--jobs", "2",
+            ],
+        ),
+        Peer(
+            "Python floor: the system calls, SHA-256, a row each", "floor", files=True,
+            command=lambda box, out: [sys.executable, _JOBS, "floor", box.path, box.offsets, out],
         ),
         Peer(
             "git mailsplit --mboxrd", "git", files=True, program="git",
@@ -217,7 +235,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=shapes.size_of, default="512M", help="octets of each mailbox (512M)")
     parser.add_argument("--runs", type=int, default=5, help="rounds that count (5)")
     words = {"takeout": "shape", "small": "shape", "lf": "newline", "crlf": "newline", "count": "job",
-             "files": "job", "git": "peer", "stdlib": "peer", "c": "peer"}  # fmt: skip
+             "files": "job", "git": "peer", "stdlib": "peer", "c": "peer",
+             "floor": "peer"}  # fmt: skip
     parser.add_argument(
         "--only", action="append", choices=words, default=[], metavar="WORD",
         help=f"only these shapes, line ends, jobs or peers, may be given again: {', '.join(words)}",
@@ -238,6 +257,9 @@ def report(options: argparse.Namespace, folder: Path) -> Iterator[str]:
     yield "# unmbox and its peers"
     yield ""
     yield from _machine(folder, options.size, options.runs)
+    # As installed: a package is compiled once, and not in each run, whatever the environment says.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "pycache")
     no_tools = build(folder)
     everyone = [peer for peer in peers(folder) if peer.group in ("unmbox", *options.peer)]
     missing = {peer.name for peer in everyone if not shutil.which(peer.program)}
