@@ -93,7 +93,7 @@ class Flow:
 
 
 class Rest(Source):
-    """What is left of a stream whose first octets were looked at."""
+    """What is left of a stream whose first octets were looked at. `plain`: one read gives one chunk."""
 
     scheme = "stream"
 
@@ -101,6 +101,7 @@ class Rest(Source):
         self.name, self.uri, self.size, self.damage = source.name, source.uri, source.size, None
         self.single, self.group, self.beside = source.single, source.group, source.beside
         self._source_of = source
+        self.plain = type(source) is Source
         self._flow = flow
         self._path = None
 

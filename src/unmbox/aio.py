@@ -40,7 +40,7 @@ from unmbox._messages import Feed, PassingMessage, Stream
 from unmbox._report import Progress, Report
 from unmbox.errors import BodyGoneError, SourceError, UsageError
 from unmbox.sinks import Sink
-from unmbox.sources import CHUNK, Source, SourceLike, as_list
+from unmbox.sources import CHUNK, SourceLike, as_list
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -269,7 +269,8 @@ class Messages(AsyncIterator[Message]):
             await self._inlet.fetch()
             self._inlet.bridge = bridge
             # A small piece of a plain mailbox is parsed sooner than a thread begins.
-            if self._feed and type(self._feed.source) is Source and len(self._inlet.held) <= CHUNK:
+            plain = self._feed is not None and getattr(self._feed.source, "plain", False)
+            if plain and len(self._inlet.held) <= CHUNK:
                 self._read()
                 return
         (await bridge.run(self._read)).get()
