@@ -426,6 +426,10 @@ def test_a_manifest_that_is_damaged_or_none(
 # -- the source ------------------------------------------------------------------------------------------
 
 
+READS_BEFORE = 5
+"""Reads of a file before its mail is read: can it be, of what kind is it, what tells it from others?"""
+
+
 @pytest.mark.parametrize("after", [1, 2])
 def test_a_read_that_fails_in_the_middle(
     after: int, source: Path, eml: Path, command: Any, tmp_path: Path
@@ -435,8 +439,7 @@ def test_a_read_that_fails_in_the_middle(
     source.write_bytes(mailbox([*MAILS, *filler]))
     unmbox.convert(source, tmp_path / "whole")
     chunks = (1 << 20) // sources.CHUNK
-    before = 4  # whether it can be read at all, and what tells it from others
-    with failing(sources, "read", errno.EIO, before + chunks * after):
+    with failing(sources, "read", errno.EIO, READS_BEFORE + chunks * after):
         done = command("convert", source, eml)
     assert done.status == STOPPED
     assert f"{source} cannot be read on at octet {after << 20}: Input/output error" in done.one_sentence()
@@ -452,7 +455,7 @@ def ends_of(eml: Path) -> list[int]:
 
 
 def test_a_read_that_fails_tells_how_far_it_came(source: Path, eml: Path) -> None:
-    with failing(sources, "read", errno.EIO, 1), pytest.raises(SourceError) as caught:
+    with failing(sources, "read", errno.EIO, READS_BEFORE + 1), pytest.raises(SourceError) as caught:
         unmbox.convert(source, eml)
     assert caught.value.offset == sources.CHUNK
     assert caught.value.errno == errno.EIO
@@ -462,14 +465,17 @@ def test_a_source_that_cannot_be_opened(source: Path, eml: Path, command: Any, m
     """Found before the other source is touched; root may read everything, so the system's word is made up."""
     other = source.with_name("b.mbox")
     other.write_bytes(mailbox(MAILS))
-    opened = Path.open
 
-    def barred(path: Path, *args: Any, **kwargs: Any) -> Any:
-        if path == other:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return opened(path, *args, **kwargs)
+    class Barred(Failing):
+        def __getattr__(self, name: str) -> Any:
+            return self._open if name == "open" else getattr(os, name)
 
-    monkeypatch.setattr(Path, "open", barred)
+        def _open(self, path: Path, *args: Any) -> Any:
+            if Path(path) == other:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return os.open(path, *args)
+
+    monkeypatch.setattr(sources, "os", Barred("open", 0, 0))
     done = command("convert", source, other, eml)
     assert done.status == BAD_USE
     assert f"{other} cannot be read: Permission denied" in done.one_sentence()
@@ -479,11 +485,15 @@ def test_a_source_that_cannot_be_opened(source: Path, eml: Path, command: Any, m
 def test_a_source_that_shrinks_while_it_is_read(source: Path, eml: Path, command: Any) -> None:
     octets = mailbox([*MAILS, *(mail(100 + number, "A line of text.\n" * 5000) for number in range(40))])
     source.write_bytes(octets)
+    reads = 0
 
     class Shrinking(Failing):
         def __getattr__(self, name: str) -> Any:
             if name == "read":
-                os.truncate(source, 2_000_000)
+                nonlocal reads
+                reads += 1
+                if reads > READS_BEFORE:
+                    os.truncate(source, 2_000_000)
             return getattr(os, name)
 
     with pytest.MonkeyPatch.context() as patch:
