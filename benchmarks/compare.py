@@ -89,6 +89,10 @@ def peers(tools: Path) -> list[Peer]:
             command=lambda box, out: [sys.executable, "-m", "unmbox", "convert", box.path, out, "--quiet"],
         ),
         Peer(
+            "unmbox convert, without digests, index and manifest", "unmbox", files=True,
+            command=lambda box, out: [sys.executable, _JOBS, "unmbox-bare", box.path, out],
+        ),
+        Peer(
             "unmbox convert --jobs 2", "unmbox", files=True,
             command=lambda box, out: [
                 sys.executable, "-m", "unmbox", "convert", box.path, out, "--quiet", "--jobs", "2",

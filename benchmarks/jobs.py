@@ -2,6 +2,7 @@
 
 python jobs.py unmbox-count FILE       count messages with unmbox
 python jobs.py unmbox-read FILE        the same, and make the EML of each
+python jobs.py unmbox-bare FILE DEST   convert without what proves it: no digests, no index, no manifest
 python jobs.py floor FILE OFFSETS DEST what any converter that keeps a record must ask of the system
 python jobs.py mailbox-count FILE      the same with the standard library
 python jobs.py mailbox-files FILE DEST one file a message with the standard library
@@ -42,6 +43,30 @@ def unmbox_read(source: str) -> int:
             pass
         messages += 1
     return messages
+
+
+def unmbox_bare(source: str, destination: str) -> int:
+    """Convert without what proves it: no digests, no index, no manifest."""
+    import unmbox
+    from unmbox import _mail
+
+    class Nothing:
+        def __init__(self, _: bytes = b"") -> None:
+            pass
+
+        def update(self, _: bytes) -> None:
+            pass
+
+        def digest(self) -> bytes:
+            return bytes(32)
+
+    class NoBody(Nothing):
+        def digest(self) -> tuple[bytes, bytes]:  # type: ignore[override]
+            return bytes(32), bytes(32)
+
+    vars(_mail).update(sha256=Nothing, BodyDigest=NoBody)
+    # With copies kept, a name comes of the message's place too, so all are different still.
+    return unmbox.convert(source, unmbox.DirectorySink(destination), dedup="off").written
 
 
 def floor(source: str, offsets: str, destination: str) -> int:
@@ -99,6 +124,7 @@ def mailbox_files(source: str, destination: str) -> int:
 _JOBS: dict[str, Callable[..., int]] = {
     "unmbox-count": unmbox_count,
     "unmbox-read": unmbox_read,
+    "unmbox-bare": unmbox_bare,
     "floor": floor,
     "mailbox-count": mailbox_count,
     "mailbox-files": mailbox_files,
