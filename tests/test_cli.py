@@ -891,45 +891,6 @@ def test_a_bar_on_a_terminal(eml: Path) -> None:
     )
 
 
-COST = """
-import sys, time, unmbox
-from unmbox._terminal import bar
-costs = []
-with bar(quiet=False) as show:
-    for number in range(100):
-        before = time.process_time()
-        show(unmbox.Progress(number * 10**6, 10**9, number, "mail.mbox", number))
-        costs.append(time.process_time() - before)
-print(sorted(costs)[10])
-"""
-
-
-def test_the_bar_costs_nothing_to_speak_of() -> None:
-    parent, child = pty.openpty()
-    drained = threading.Thread(target=drain, args=[parent])
-    drained.start()
-    done = subprocess.run(
-        [PYTHON, "-c", COST],
-        stderr=child,
-        stdout=subprocess.PIPE,
-        check=True,
-        env={**UNMEASURED, "TERM": "xterm"},
-    )
-    os.close(child)
-    drained.join(timeout=10)
-    os.close(parent)
-    # Ten a second at 1 ms each are 1% of the run, where an interpreter starts in 20 ms.
-    start = processor_seconds([PYTHON, "-c", ""], UNMEASURED)
-    assert float(done.stdout) < max(0.001, start / 20)
-
-
-def drain(terminal: int) -> None:
-    """Read what is drawn until its last user is gone."""
-    with contextlib.suppress(OSError):
-        while os.read(terminal, 1 << 16):
-            pass
-
-
 def test_the_bar_knows_the_time_left_of_a_file(tmp_path: Path, eml: Path) -> None:
     path = tmp_path / "mail.mbox"
     path.write_bytes(MESSAGE * 1_000)
@@ -1077,26 +1038,6 @@ def test_help_names_every_field_of_a_layout() -> None:
     with pytest.raises(unmbox.UsageError) as told:
         Layout("{nothing}{hash}")
     assert set(re.findall(r"\{(\w+)\}", str(told.value))) - {"nothing"} <= fields
-
-
-def processor_seconds(command: list[str], env: dict[str, str]) -> float:
-    """The least of five runs, of the processor's time: the clock's depends on who else is at work."""
-
-    def once() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    return min(once() for _ in range(5))
-
-
-def test_help_is_quick(tmp_path: Path) -> None:
-    # Compiled once, as an installed package is.
-    env = {**UNMEASURED, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
-    # 250 ms where an interpreter starts in 20 ms. On a slower machine, or a busy one, both take longer.
-    start = processor_seconds([PYTHON, "-c", ""], env)
-    assert processor_seconds([PYTHON, "-m", "unmbox", "--help"], env) < max(0.25, 12 * start)
 
 
 def test_help_does_not_load_what_draws_the_bar() -> None:

@@ -76,7 +76,7 @@ def assert_set_up_anew(checkout: Checkout) -> None:
     venv, pip, install = checkout.asked()
     assert venv == "-m venv .venv"
     assert re.search("install .*pip", pip)
-    assert re.search(r"install .*--editable \.\[cli\] --group dev", install)
+    assert re.search(r"install .*--editable \.\[[a-z,]+\] --group dev", install)
     assert_nothing_to_do(checkout)
 
 

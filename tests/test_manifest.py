@@ -21,7 +21,7 @@ import ledger
 from ledger import OPTIONS, Killed, Steps, mailbox, rows, run, tree
 from unmbox._record import Digests, checksum
 from unmbox._verify import verify
-from unmbox.errors import DestinationError, UsageError
+from unmbox.errors import DestinationError, UnmboxError, UsageError
 from unmbox.manifest import (
     DUPLICATE,
     MANIFEST_NAME,
@@ -637,7 +637,7 @@ def test_a_table_that_is_gone(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_a_run_that_was_killed_at_once(tmp_path: Path) -> None:
     (tmp_path / MANIFEST_NAME).touch()
-    with pytest.raises(DestinationError, match="no manifest of unmbox"):
+    with pytest.raises(UnmboxError, match="no run has come far enough to record anything; run it again"):
         verify(tmp_path)
     with open_manifest(tmp_path) as manifest:
         assert manifest.next_id == 1

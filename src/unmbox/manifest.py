@@ -148,6 +148,7 @@ class Manifest:
 
     def close(self) -> None:
         """Forget what was not committed, and unlock the file. What is pending stays pending."""
+        self._replays.clear()  # a cursor that somebody still sees would keep the file locked
         self.connection.close()
 
     def _claim(self, *, durable: bool, afresh: bool) -> None:
