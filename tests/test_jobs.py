@@ -126,7 +126,7 @@ def test_the_corpus(corpus: Path, tmp_path: Path) -> None:
 
 
 @given(edges=st.lists(st.integers(1, 10**9), max_size=12))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_wherever_it_is_cut(
     edges: list[int],
     sources: list[Path],
