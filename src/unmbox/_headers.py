@@ -19,33 +19,23 @@ def _field_start(name: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"\n" + re.escape(name) + rb"[ \t]*:", re.IGNORECASE)
 
 
-# What a conversion asks every message for, as it looks in a block in lower case.
+# What a conversion asks every message for.
 USUAL = frozenset(
     (b"from", b"to", b"cc", b"bcc", b"date", b"subject", b"message-id", b"x-gm-thrid", b"x-gmail-labels")
 )
-_MARKS = [(name, b"\n%b:" % name) for name in sorted(USUAL)]
+_USUAL = re.compile(
+    rb"\n(" + b"|".join(sorted(USUAL)) + rb")[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE
+).findall
 
 
 def usual(block: bytes) -> dict[bytes, bytes]:
     """The raw values of the `USUAL` fields that the block has, by lower-case name, the first of each.
 
-    Nine searches for fixed octets cost half of one pass with a pattern.
+    One pass costs half of nine searches for fixed octets, each of which reads nearly all of the block.
     """
-    text = b"\n%b" % block
-    lower = text.lower()
-    if b" :" in lower or b"\t:" in lower:  # perhaps a name with white space behind it (RFC 5322 §4.5)
-        return {name: value for name in USUAL if (value := find(block, name)) is not None}
-    found = {}
-    for name, mark in _MARKS:
-        at = lower.find(mark)
-        if at >= 0:
-            at += len(mark)
-            end = lower.find(b"\n", at)
-            if lower[end + 1 : end + 2].isspace():  # perhaps folded
-                match = _VALUE(text, at)
-                end = match.end() if match else end
-            found[name] = text[at : end if end >= 0 else len(text)].strip(b" \t\r\n")
-    return found
+    found = _USUAL(b"\n" + block)
+    found.reverse()
+    return {name.lower(): value.rstrip() for name, value in found}
 
 
 def find(block: bytes, name: bytes) -> bytes | None:
