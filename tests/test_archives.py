@@ -402,12 +402,12 @@ def read(source: Any, what: Callable[[Any], Any] = lambda message: (message.mess
 
 @settings(max_examples=60)
 @given(data=st.data(), name=st.sampled_from(sorted(ARCHIVES)))
-def test_flipped_octets_are_told_or_harmless(data: st.DataObject, name: str) -> None:
+def test_flipped_octets_raise_nothing_but_our_error(data: st.DataObject, name: str) -> None:
     octets = bytearray(_small(name, {"a.mbox": mailbox(1, 2), "b.mbox": mailbox(3)}))
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(octets) - 1))
         octets[at] ^= data.draw(st.integers(1, 255))
-    read(io.BytesIO(bytes(octets)))  # nothing but SourceError comes out of it
+    read(io.BytesIO(bytes(octets)))  # lets nothing but SourceError pass unseen
     with _file(bytes(octets)) as path:
         read(path)
 
@@ -437,7 +437,7 @@ class _file:  # noqa: N801  # as a function
         [b"", b"PK\3\4", b"PK\5\6", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"]
     ),
 )
-def test_random_octets(data: bytes, magic: bytes) -> None:
+def test_random_octets_raise_nothing_but_our_error(data: bytes, magic: bytes) -> None:
     octets = magic + data
     read(io.BytesIO(octets))
     with _file(octets) as path:
