@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Iterator
 
 from unmbox._hashing import Hasher
 from unmbox._head import MessageHead
 from unmbox._mail import SPOOL, Mail
 from unmbox._writer import EmlWriter
 from unmbox.errors import UsageError
-from unmbox.events import Body, End, Event, Head, HeadRest, Rejected
+from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 from unmbox.labels import Beside
 from unmbox.manifest import Digests, SourceState
 from unmbox.sinks import Sink
@@ -19,7 +19,7 @@ MANY_STRAYS = 10_000
 
 
 class Assembly:
-    """Puts the messages of one source after the other together. `mail` is the one under way.
+    """Puts the messages of one source after the other together. `mail` is the one under way, if it is long.
 
     `strays` are the From_ lines that were not taken since the last message was complete, and `uncounted` how
     many more there were.
@@ -37,6 +37,8 @@ class Assembly:
         self._name = ""
         self._beside: Callable[[bytes, bytes], Beside | None] | None = None
         self._proved: Container[int] = ()
+        self._gathered: list[Head | Body] = []  # events of the message under way, if it is short so far
+        self._size = 0  # octets of theirs
         self.mail: Mail | None = None
         self.strays: list[Rejected] = []
         self.uncounted = 0
@@ -52,20 +54,37 @@ class Assembly:
         """Go on with another source. The messages at the offsets in `proved` get a `Mail.proof`."""
         self._state, self._name, self._beside, self._proved = state, name, beside, proved
 
-    def take(self, event: Event) -> Mail | None:
-        """Take the next event; returns the message that it completes."""
-        if isinstance(event, (Head, Body, HeadRest)):
-            self._add(event)
-        elif isinstance(event, End):
-            return self._complete(event)
-        elif isinstance(event, Rejected):
-            if event.lines == 1 and len(self.strays) < MANY_STRAYS:
-                self.strays.append(event)
-            else:
-                self.uncounted += event.lines
-        elif self._state and event.offset >= self._state.junk:
-            self._state.junk += len(event.data)
-        return None
+    def mails(self, events: Iterable[Event]) -> Iterator[Mail]:
+        """Take the next events; yields each message that they complete.
+
+        What is short is gathered until its end and then put together in one go; what is not goes through
+        piece by piece.
+        """
+        for event in events:
+            if isinstance(event, Body) and self._gathered:
+                self._gathered.append(event)
+                self._size += len(event.data)
+                if self._size > SPOOL >> 2:
+                    self._take_apart()
+            elif isinstance(event, End):
+                mail = self._put_together(event) if self._gathered else self._complete(event)
+                if mail is not None:
+                    yield mail
+            elif isinstance(event, Head):
+                self._gathered = [event]
+                self._size = len(event.data)
+                if event.offset in self._proved:
+                    self._take_apart()
+            elif isinstance(event, Rejected):
+                if event.lines == 1 and len(self.strays) < MANY_STRAYS:
+                    self.strays.append(event)
+                else:
+                    self.uncounted += event.lines
+            elif not isinstance(event, Junk):
+                self._take_apart()
+                self._add(event)
+            elif self._state and event.offset >= self._state.junk:
+                self._state.junk += len(event.data)
 
     def pass_strays(self) -> tuple[list[Rejected], int]:
         """Hand on the From_ lines that were not taken."""
@@ -75,16 +94,46 @@ class Assembly:
 
     def discard(self) -> None:
         """Leave nothing of the message under way."""
+        self._gathered = []
         mail, self.mail = self.mail, None
         if mail:
             mail.discard()
 
+    def _put_together(self, end: End) -> Mail | None:
+        """A message whose events have all been gathered."""
+        writer, gathered = self._writer, self._gathered
+        try:
+            parts = [octets for event in (*gathered, end) if (octets := writer.send(event))]
+            mail = self._new_mail(gathered[0], writer.fields)
+            mail.take_whole(parts, writer.block_size, self._hasher)
+            mail.repairs, mail.refusals, mail.head.raw8 = writer.repairs, writer.refusals, writer.raw8
+            mail.tell()
+        except Exception:  # piece by piece it will be seen what is wrong with it
+            self._writer = self._new_writer()
+            self._take_apart()
+            return self._complete(end)
+        self._gathered = []
+        mail.length = end.length
+        if self.strays:
+            mail.strays, mail.uncounted = self.pass_strays()
+        return mail
+
+    def _take_apart(self) -> None:
+        """Take what was gathered of a message piece by piece, and what is still to come of it."""
+        gathered, self._gathered = self._gathered, []
+        for event in gathered:
+            self._add(event)
+
+    def _new_mail(self, head: Head | Body, fields: dict[bytes, bytes] | None = None) -> Mail:
+        if self._state is None or isinstance(head, Body):
+            raise UsageError("begin() comes before mails()")
+        return Mail(
+            MessageHead(head, self._name, self._beside, self._writer.locale, fields), self._state, lf=self._lf
+        )
+
     def _add(self, event: Head | HeadRest | Body) -> None:
         if isinstance(event, Head):
-            if self._state is None:
-                raise UsageError("begin() comes before take()")
-            head = MessageHead(event, self._name, self._beside, self._writer.locale)
-            self.mail = Mail(head, self._state, lf=self._lf)
+            self.mail = self._new_mail(event)
             if event.offset in self._proved:
                 self.mail.proof = Digests(0)
         mail = self.mail

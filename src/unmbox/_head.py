@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
@@ -19,6 +20,7 @@ _ADDRESSES = frozenset(
     b"from to cc bcc sender reply-to return-path delivered-to"
     b" resent-from resent-to resent-cc resent-sender".split()
 )
+_is_plain_id = re.compile(rb"<[!-;=@-~]+>").fullmatch  # without "?" there is no encoded-word in it
 _SHORT = 500  # octets of a value that is worth remembering
 
 
@@ -41,7 +43,7 @@ class MessageHead:
         "_date",
         "_envelope",
         "_evidence",
-        "_usual",
+        "_fields",
         "block",
         "from_line",
         "offset",
@@ -55,13 +57,14 @@ class MessageHead:
         source: str,
         beside: Callable[[bytes, bytes], Beside | None] | None = None,
         locale: str | None = None,
+        fields: dict[bytes, bytes] | None = None,
     ) -> None:
         self.source = source
         self.offset = head.offset
         self.from_line = head.from_line
         # Lines end in lone CRs in some old mailboxes; names and folding are found by LF.
         self.block = head.data.replace(b"\r", b"\n") if head.newline == b"\r" else head.data
-        self._usual: dict[bytes, bytes] | None = None
+        self._fields = fields
         self._envelope: Envelope | None = None
         self._date: datetime | bool | None = False
         self._beside = beside
@@ -71,7 +74,7 @@ class MessageHead:
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         """For another process, which has no use for what its source knows of it."""
         told = {name: getattr(self, name) for name in MessageHead.__slots__}
-        return None, told | {"_usual": None, "_beside": None, "raw8": None}
+        return None, told | {"_fields": None, "_beside": None, "raw8": None}
 
     @property
     def envelope(self) -> Envelope:
@@ -92,7 +95,9 @@ class MessageHead:
     def message_id(self) -> str | None:
         """The Message-ID with its brackets, as written but for white space; None where there is none."""
         value = self.raw_field(_MESSAGE_ID)
-        return "".join(_decode.decode_text(value).split()) if value else None
+        if not value:
+            return None
+        return value.decode("ascii") if _is_plain_id(value) else "".join(_decode.decode_text(value).split())
 
     @property
     def subject(self) -> str:
@@ -114,16 +119,23 @@ class MessageHead:
 
     def raw_field(self, name: bytes) -> bytes | None:
         """The raw value of the first field called `name` (lower case), None where there is none."""
-        if name not in _headers.USUAL:
-            return _headers.find(self.block, name)
-        if self._usual is None:
-            self._usual = _headers.usual(self.block)
-        return self._usual.get(name)
+        return self.fields.get(name) if name in _headers.USUAL else _headers.find(self.block, name)
+
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """The raw values of the fields that are asked for most, by their names: see `_headers.usual`."""
+        if self._fields is None:
+            self._fields = _headers.usual(self.block)
+        return self._fields
 
     def text(self, name: bytes) -> str | None:
         """The decoded text of the first field called `name` (lower case), None where there is none."""
         value = self.raw_field(name)
-        return None if value is None else self._decoded(name, value)
+        if value is None:
+            return None
+        if value.isascii() and name in _ADDRESSES and len(value) < _SHORT:
+            return _address(value)
+        return self._decoded(name, value)
 
     def _decoded(self, name: bytes, value: bytes) -> str:
         if value.isascii() or not is_unclear(value):

@@ -291,14 +291,11 @@ class Job:
         source.size = task.state.size
         parser = parser_of(task.state, self._variant, start)
         self._assembly.begin(task.state, source.name)
-        done = 0
-        for event in _events(source.chunks(start), parser):
-            if mail := self._assembly.take(event):
-                mail.links = links[done]
-                self._batches.write_anew(mail, rows[done].path)
-                done += 1
-                if done == len(rows):
-                    break
+        mails = self._assembly.mails(_events(source.chunks(start), parser))
+        # The rows come first: no message beyond them is asked for.
+        for row, more, mail in zip(rows, links, mails, strict=False):
+            mail.links = more
+            self._batches.write_anew(mail, row.path)
         self._assembly.begin(self._source, self._name)
 
     def _parser_at(self, offset: int) -> Parser:
@@ -316,11 +313,11 @@ class Job:
 
     def _retry(self, source: Source, failed: Quarantined) -> None:
         """Read a message of a file once more, and behind it as far as its end depends on that."""
-        for event in _events(source.chunks(failed.offset), self._parser_at(failed.offset)):
-            if mail := self._assembly.take(event):
-                mail.strays, mail.uncounted = (), 0
-                self._complete(mail)
-                return
+        events = _events(source.chunks(failed.offset), self._parser_at(failed.offset))
+        for mail in self._assembly.mails(events):
+            mail.strays, mail.uncounted = (), 0
+            self._complete(mail)
+            return
 
     def _end_source(self, octets: int) -> None:
         state = self._source
@@ -347,12 +344,10 @@ class Job:
 
     def _handle(self, events: list[Event], stop: int | None = None) -> bool:
         """Whether a message ends at `stop` or later."""
-        take = self._assembly.take
-        for event in events:
-            if mail := take(event):
-                self._complete(mail)
-                if stop is not None and self._source.offset >= stop:
-                    return True
+        for mail in self._assembly.mails(events):
+            self._complete(mail)
+            if stop is not None and self._source.offset >= stop:
+                return True
         return False
 
     def _complete(self, mail: Mail) -> None:

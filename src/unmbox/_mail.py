@@ -21,6 +21,7 @@ SPOOL = 1 << 20
 """Octets of one message that are kept in memory; what is longer goes to its file as it comes."""
 _AT_ONCE = 1 << 15  # octets of a message that are hashed at its end; more are hashed as they come
 _RECIPIENTS = (b"to", b"cc", b"bcc")
+_CRLF = b"\r\n"
 
 
 class Told(NamedTuple):
@@ -122,6 +123,14 @@ class Mail:
         kept = ("parts", "raw", "target", "dated", "_sums")
         return {name: value for name, value in vars(self).items() if name not in kept}
 
+    def take_whole(self, parts: list[bytes], block_size: int, hasher: Hasher) -> None:
+        """Take all that the writer gave of a message, its header block first."""
+        self.parts = parts
+        self.block_size = block_size
+        self.size = sum(map(len, parts))
+        if self.size > _AT_ONCE:
+            self._sums = self._begin_sums(hasher)
+
     def add(self, octets: bytes, block_size: int, hasher: Hasher) -> None:
         """Take what the writer gave, of which the header block is what makes it `block_size` octets."""
         self.block_size = max(self.block_size, block_size)
@@ -191,9 +200,25 @@ class Mail:
 
     def add_up(self) -> None:
         """Set `sums`, SHA-256 of the block and of the rest, and what tells copies, once all is hashed."""
-        self.sums, self.identity = (self._sums or self._begin_sums()).result()
-        self._sums = None
+        if self._sums is None and not self._add_up_short():
+            self._sums = self._begin_sums()
+        if self._sums:
+            self.sums, self.identity = self._sums.result()
+            self._sums = None
         self.key = self.identity if self.message_id else sha256(self.content + self.identity).digest()
+
+    def _add_up_short(self) -> bool:
+        """Do so where block and body are a piece each, in CRLF, as of most mail: at a third of the cost."""
+        if len(self.parts) != 2 or self._lf:
+            return False
+        block, body = self.parts
+        if len(block) != self.block_size or body[-2:] != _CRLF or body[-4:-2] == _CRLF:
+            return False
+        sha = sha256(memoryview(body)[:-2])
+        self.identity = sha.digest()
+        sha.update(_CRLF)
+        self.sums = sha256(block).digest(), sha.digest()
+        return True
 
     def entry(self, where: int) -> Entry:
         """What a dedup index is asked: by Message-ID and body, or without an ID by the whole content."""
@@ -212,17 +237,18 @@ class Mail:
 
 def _told(head: MessageHead) -> Told:
     """What a row says of a message's head."""
-    labels = head.labels
-    state = state_of(head.block, labels)
-    if beside := head.beside:
+    fields, beside, labels = head.fields, head.beside, head.labels
+    state = state_of(head.block, labels, signs=fields)
+    if beside:
         state |= beside.state
+    text = head.text
     return Told(
         head.message_id,
         head.date,
-        head.text(b"from"),
-        ", ".join(filter(None, map(head.text, _RECIPIENTS))) or None,
-        head.text(b"subject"),
+        text(b"from"),
+        ", ".join([said for name in _RECIPIENTS if name in fields and (said := text(name))]) or None,
+        text(b"subject"),
         labels,
-        thread_id(head.raw_field(b"x-gm-thrid")),
+        thread_id(fields.get(b"x-gm-thrid")),
         state,
     )

@@ -16,6 +16,7 @@ from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from unmbox import _headers
 from unmbox._auto import is_automatic
 from unmbox._folders import LabelTable
 
@@ -245,16 +246,22 @@ class Written(NamedTuple):
 
 
 def state_of(
-    block: bytes, labels: Sequence[str] = (), table: LabelTable | None = None
+    block: bytes,
+    labels: Sequence[str] = (),
+    table: LabelTable | None = None,
+    signs: Mapping[bytes, bytes] | None = None,
 ) -> dict[str, bool | str]:
     """What a header block (lines end in LF) and Gmail's labels say of a message's state in its mailbox.
 
     Keys, where something is said: read, answered, flagged, deleted, draft, important, chat, snoozed, muted,
     forwarded, auto, category (a text). Sources: Status and X-Status as c-client and Dovecot write them, the
     bits of X-Mozilla-Status, Takeout's pseudo-labels, of which Unread outdoes Opened (see `LabelTable`), and
-    for auto what `is_automatic` says.
+    for auto what `is_automatic` says. `signs` are the block's `_headers.usual` fields, if they are known:
+    most blocks then need no further look.
     """
     state = (table or LabelTable.load()).states(labels) if labels else {}
+    if signs is not None and _headers.SIGNS.isdisjoint(signs) and not _may_be_automatic(signs):
+        return state
     if b"tatus" in block or b"TATUS" in block:
         for name, value in _STATUS.findall(block):
             for key, said in _status(name.lower(), value.strip()):
@@ -262,6 +269,13 @@ def state_of(
     if is_automatic(block):
         state["auto"] = True
     return state
+
+
+def _may_be_automatic(signs: Mapping[bytes, bytes]) -> bool:
+    return (
+        signs.get(_headers.PATH, b"").startswith(b"<>")
+        or b"auto" in signs.get(_headers.PRECEDENCE, b"").lower()
+    )
 
 
 def _status(name: bytes, value: bytes) -> list[tuple[str, bool]]:

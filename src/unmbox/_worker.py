@@ -124,12 +124,11 @@ class Worker:
                 return at
             chunk = next(chunks, None)
             events = parser.close() if chunk is None else parser.feed(chunk)
-            for event in events:
-                if mail := self._assembly.take(event):
-                    at = mail.head.offset + mail.length
-                    self._gather(task, mail)
-                    if at >= task.stop:
-                        return at
+            for mail in self._assembly.mails(events):
+                at = mail.head.offset + mail.length
+                self._gather(task, mail)
+                if at >= task.stop:
+                    return at
             if chunk is None:
                 return state.size or 0
 

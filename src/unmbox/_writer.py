@@ -7,7 +7,7 @@ from typing import Final
 
 from unmbox._block import Block, Repair
 from unmbox._fields import too_many
-from unmbox._health import is_healthy
+from unmbox._health import sound_fields
 from unmbox._raw8 import BODY, Raw8Bit
 from unmbox._repairs import repair
 from unmbox._signatures import DAMAGE
@@ -74,6 +74,8 @@ class EmlWriter:
         self._repair_signed = repair_signed
         self.locale = locale
         self._prior = ""
+        self.fields: dict[bytes, bytes] | None = None
+        """Of the current message, as `MessageHead.fields`, where a look at its block has brought them up."""
         self.raw8: Raw8Bit | None = None
         """What reads the raw octets of the current message's block, where it had to be found out how."""
         self._swapped = False
@@ -101,6 +103,8 @@ class EmlWriter:
         Nothing for `Junk` and `Rejected`, which are no part of any message. A block whose repair depends on
         what follows is held back until 64 KiB of body have come, or the message's `End`.
         """
+        if isinstance(event, Body) and self._repairing and not self._swapped and self._held is None:
+            return self._body_octets(event.data)  # nearly all there is
         if not isinstance(event, (Body, Head, HeadRest)):
             return self._end() if isinstance(event, End) else b""
         if isinstance(event, Head):
@@ -134,7 +138,8 @@ class EmlWriter:
         self._crs, self._many_crs = 0, False
         self._too_long = False
         lf = data.replace(b"\r", b"") if b"\r" in data else data
-        if is_healthy(lf):
+        self.fields = sound_fields(lf)
+        if self.fields is not None:
             crlf = lf.replace(b"\n", b"\r\n")
             if lf is data or crlf == data or data.replace(b"\r\n", b"\n") == lf:
                 self.block_size = len(crlf) if self._crlf else len(lf)
