@@ -352,18 +352,20 @@ class Job:
 
     def _complete(self, mail: Mail) -> None:
         """A message is whole: to the batch with it, or if it has its row already to what that says."""
-        self._batches.midway = True
-        self._tell_failure(mail)
-        if mail.head.offset < self._known_to:
+        batches, offset = self._batches, mail.head.offset
+        batches.midway = True
+        if mail.failure:
+            self._tell_failure(mail)
+        if offset < self._known_to:
             self._match(mail)
         else:
-            end = mail.head.offset + mail.length
-            if self._manifest and self._source.done:  # a stream that had ended before this message
+            end = offset + mail.length
+            if self._source.done and self._manifest:  # a stream that had ended before this message
                 self._manifest.match_end(self._source, end)
-            self._batches.make_room(mail)
+            batches.make_room(mail)
             self._source.offset = end
-            self._batches.add(mail)
-        self._batches.midway = False
+            batches.add(mail)
+        batches.midway = False
 
     def _tell_failure(self, mail: Mail) -> None:
         if mail.failure:

@@ -68,17 +68,14 @@ class Row(NamedTuple):
 
     def values(self) -> tuple[Any, ...]:
         """The row of `message`, in the order of its columns: as SQLite stores them, and their checksum."""
+        number, source, offset, length, line, *sums_and_place = self[:11]
+        date, sender, recipients, subject, labels, thread, state, *sizes_and_key = self[11:]
         values: tuple[Any, ...] = (
-            *self[:4],
-            storable(self.from_line),
-            *self[5:11],
-            self.date and self.date.isoformat(),
-            *self[12:15],
-            labels_to_json(self.labels),
-            self.thread_id,
-            _state_to_json(tuple(self.state.items())) if self.state else "{}",
-            *self[18:],
-        )
+            number, source, offset, length, storable(line), *sums_and_place,
+            date and date.isoformat(), sender, recipients, subject,
+            labels_to_json(labels) if labels else "[]", thread,
+            _state_to_json(tuple(state.items())) if state else "{}", *sizes_and_key,
+        )  # fmt: skip
         try:
             return (*values, checksum(values))
         except UnicodeEncodeError:  # lone surrogates, which stand for octets that nobody could decode
@@ -340,19 +337,11 @@ def checksum(values: tuple[Any, ...]) -> int:
     try:
         numbers = _seven(number, source_id, offset, length, of or 0, head_size or 0, body_size or 0)
         line = line if isinstance(line, str) else line.hex()
-        known = (
-            line,
-            message_id or "",
-            head or "",
-            body or "",
-            outcome,
-            path or "",
-            labels,
-            thread or "",
-            state,
-        )
-        told = (date or "", sender or "", recipients or "", subject or "")
-        return crc32("\n".join(known + told).encode(), crc32(key or b"", crc32(numbers)))
+        texts = (
+            line, message_id or "", head or "", body or "", outcome, path or "", labels, thread or "", state,
+            date or "", sender or "", recipients or "", subject or "",
+        )  # fmt: skip
+        return crc32("\n".join(texts).encode(), crc32(key or b"", crc32(numbers)))
     except (AttributeError, TypeError, struct.error):
         return -1
 

@@ -325,9 +325,9 @@ class DedupIndex:
         try:
             name = None
             if message_id:
-                name = normalise_message_id(
-                    _octets(message_id) if isinstance(message_id, str) else message_id
-                )
+                octets = _octets(message_id) if isinstance(message_id, str) else message_id
+                plain = _plain_id(octets)
+                name = plain[1] if plain else normalise_message_id(octets)
             if name is not None:
                 key = blake2b(b"i" + name, digest_size=16).digest()
             else:

@@ -357,19 +357,21 @@ class Layout:
         """
         if len(hash) != 12 or hash.strip(_HEX):
             raise UsageError(f"a hash is 12 lower-case hexadecimal digits, not {hash!r}")
-        if self._subject:
-            subject = _clean(subject, _NO_SUBJECT)
-        if self._sender:
-            sender = _clean(sender, _NO_SENDER)
+        return self.place(date, subject, sender, hash, folder)
+
+    def place(self, date: datetime | None, subject: str, sender: str, digits: str, folder: str = "") -> str:
+        """As `path`, with a hash that is known to be one."""
+        subject = _clean(subject, _NO_SUBJECT) if self._subject else ""
+        sender = _clean(sender, _NO_SENDER) if self._sender else ""
         above = folder and folder + "/"
-        path = above + self._fill(date, subject, sender, hash, TEXT_LIMIT)
+        path = above + self._fill(date, subject, sender, digits, TEXT_LIMIT)
         if len(path) > PATH_LIMIT or not path.isascii():
             limit = TEXT_LIMIT
             while not _fits(path):  # with one character it does: __init__ saw to that
                 limit -= 1
                 if not limit:  # not in this folder, by a template that is long by itself
                     above, limit = "", TEXT_LIMIT
-                path = above + self._fill(date, subject, sender, hash, limit)
+                path = above + self._fill(date, subject, sender, digits, limit)
         return path
 
     def _fill(self, date: datetime | None, subject: str, sender: str, digits: str, limit: int) -> str:
@@ -378,9 +380,9 @@ class Layout:
         if self._folded:
             folder_subject = _cut(_fold(subject), limit, _NO_SUBJECT)
             folder_sender = _cut(_fold(sender), limit, _NO_SENDER)
-        if self._subject:
+        if len(subject) > limit:
             subject = _cut(subject, limit, _NO_SUBJECT)
-        if self._sender:
+        if len(sender) > limit:
             sender = _cut(sender, limit, _NO_SENDER)
         texts = (subject, sender, digits, folder_subject, folder_sender)
         if date is None:
