@@ -66,8 +66,6 @@ _Replace = bool | Callable[[str], bool]
 _WINDOWS = os.name == "nt"
 _HAS_DIR_FD = {os.open, os.mkdir, os.rename, os.unlink, os.stat} <= os.supports_dir_fd
 _HAS_FD_TIMES = os.utime in os.supports_fd
-_HAS_WRITEV = hasattr(os, "writev")
-_PIECES = 64  # that one call writes: systems in use take 1,024
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NO_FOLLOW
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | getattr(os, "O_BINARY", 0)
@@ -117,17 +115,6 @@ def _write_all(fd: int, data: bytes) -> None:
         rest = memoryview(data)[written:]
         while rest:
             rest = rest[os.write(fd, rest) :]
-
-
-def _write_pieces(fd: int, pieces: list[bytes]) -> None:
-    """Write pieces one behind the other, without putting them together where the system can do that."""
-    if _HAS_WRITEV and 1 < len(pieces) <= _PIECES:
-        done = os.writev(fd, pieces)
-        if done == sum(map(len, pieces)):
-            return
-        _write_all(fd, b"".join(pieces)[done:])
-    else:
-        _write_all(fd, pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
 
 def _stamp(file: int | str, date: datetime) -> None:
@@ -430,8 +417,9 @@ class DirectoryTarget:
             self._fd = fd = os.open(tree.root.prefix + self.part, _CREATE, 0o666, dir_fd=tree.root.fd)
         else:
             self._fd = fd = os.open(".", _NAMELESS, tree.mode, dir_fd=place.fd)
-        _write_pieces(fd, pieces)
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
+        _write_all(fd, data)
         return fd
 
     def _supplant(self, place: _Place, leaf: str, name: str) -> None:
