@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import re
 import tracemalloc
@@ -359,10 +360,23 @@ def test_octets_that_nobody_knows_can_be_had_back() -> None:
     assert not faults(eml.octets)
 
 
+@pytest.mark.parametrize("where", ["body", "another field"])
+def test_a_name_that_is_utf8_by_chance_is_read_with_the_message_around_it(where: str) -> None:
+    sure = "您好，附件是本月的报告，请您查收。".encode("gb18030")
+    thanks = b"Subject: " + "谢谢".encode("gb18030")
+    lines = [FROM, DATE, ID, thanks, b"Comments: " + sure if where == "another field" else b"X: y", b"", b""]
+    body = sure + b"\n" if where == "body" else b"Hello\n"
+    [subject] = [field for field in convert(b"\n".join(lines), body).fields if field.startswith(b"Subject")]
+    assert subject == b"Subject: =?UTF-8?B?" + base64.b64encode("谢谢".encode()) + b"?="
+    # Without them it is what it seems.
+    alone = convert(b"\n".join([FROM, DATE, ID, thanks, b"", b""]), b"Hello\n")
+    assert b"Subject: =?UTF-8?B?" + base64.b64encode("лл".encode()) + b"?=" in alone.fields
+
+
 def test_a_block_is_held_back_only_where_the_body_may_tell_something() -> None:
     body = b"a\n" * 40_000
     head = b"\n".join([FROM, DATE, ID, b"Subject: %b", b"", b""])
-    for subject, held in (("ä".encode(), False), (b"\xe4", True)):
+    for subject, held in (("ä".encode(), False), (b"\xe4", True), ("лл".encode(), True)):
         writer = EmlWriter()
         first = writer.send(Head(0, FROM_LINE, head % subject, b"\n", ""))
         assert (first == b"") == held

@@ -113,7 +113,8 @@ def decode_8bit(
     codec, language = min(weights, key=weights.__getitem__)
     text = raw.decode(codec, errors_for(codec))
     strange = [_costs(language)[char] for char in text[:1000] if not char.isascii()]
-    poor = 2 * sum(bits >= _SYMBOL for bits in strange) > len(strange)
+    rare = _RARE_CJK if language in COMMON else _SYMBOL
+    poor = 2 * sum(bits >= rare for bits in strange) > len(strange)
     left_over = len(no_text(text))
     if (poor or left_over) and (guess := _ask_chardet(raw)) is not None:
         return guess
