@@ -103,11 +103,11 @@ def decode_8bit(
                 return text, codec
         return raw.decode("ascii"), "ascii"
     if (text := decode_strictly(raw, "utf_8")) is not None:
-        codec = _cjk_codec(_sample(body)) if body and may_be_chance(text) else ""
+        codec = _cjk_codec(sample(body)) if body and may_be_chance(text) else ""
         cjk = common_cjk(raw, codec)
         return (text, "utf_8") if cjk is None else (cjk, codec)
     priors = _priors(tuple(candidates[:8]), locale, prior)
-    from_body = _from_body(_sample(body), tuple(priors))
+    from_body = _from_body(sample(body), tuple(priors))
     before = {reading: bits + from_body.get(reading, 0.0) for reading, bits in priors.items()}
     weights = _weigh(raw[:1000], before, 0.0)
     codec, language = min(weights, key=weights.__getitem__)
@@ -144,15 +144,15 @@ def common_cjk(raw: bytes, codec: str) -> str | None:
 
 
 @lru_cache(maxsize=8)
-def _cjk_codec(sample: bytes) -> str:
+def _cjk_codec(lines: bytes) -> str:
     """Return the codec of a body that is surely CJK text and no UTF-8, else ""."""
-    if len(_HIGH.findall(sample)) < _SURE or iso_2022_jp(sample):
+    if len(_HIGH.findall(lines)) < _SURE or iso_2022_jp(lines):
         return ""
     try:
-        # Not final: the sample may end in mid-character.
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
+        # Not final: the lines may end in mid-character.
+        codecs.getincrementaldecoder("utf-8")().decode(lines)
     except UnicodeDecodeError:
-        weights = _weigh(sample, dict.fromkeys(_priors((), None), 0.0), 0.0)
+        weights = _weigh(lines, dict.fromkeys(_priors((), None), 0.0), 0.0)
         codec, language = min(weights, key=weights.__getitem__)
         return codec if language in COMMON else ""
     return ""
@@ -214,7 +214,7 @@ def _weigh(octets: bytes, before: dict[_Reading, float], margin: float) -> dict[
     return weights
 
 
-def _sample(body: bytes) -> bytes:
+def sample(body: bytes) -> bytes:
     """Return a few lines of a body that hold something other than ASCII, or nothing."""
     found = _HIGH.search(body)
     start = found.start() if found else body.find(b"\x1b$")
@@ -224,15 +224,15 @@ def _sample(body: bytes) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _from_body(sample: bytes, readings: tuple[_Reading, ...]) -> dict[_Reading, float]:
+def _from_body(lines: bytes, readings: tuple[_Reading, ...]) -> dict[_Reading, float]:
     """Return what the body holds against each reading; its language alone where its charset is named."""
-    if not sample:
+    if not lines:
         return {}
     try:
-        # Not final: the sample may end in mid-character.
-        text = iso_2022_jp(sample) or codecs.getincrementaldecoder("utf-8")().decode(sample)
+        # Not final: the lines may end in mid-character.
+        text = iso_2022_jp(lines) or codecs.getincrementaldecoder("utf-8")().decode(lines)
     except UnicodeDecodeError:
-        limit, weights = _BODY, _weigh(sample, dict.fromkeys(readings, 0.0), _BODY)
+        limit, weights = _BODY, _weigh(lines, dict.fromkeys(readings, 0.0), _BODY)
     else:
         limit = _BODY_LANGUAGE
         spoken = {language for _, language in readings} - {"any"}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from unmbox._charset import common_cjk, decode_8bit, may_be_chance
+from unmbox._charset import common_cjk, decode_8bit, may_be_chance, sample
 from unmbox._codecs import codec_name, decode_strictly
 
 BODY: Final = 1 << 16
@@ -53,12 +53,12 @@ class Raw8Bit:
         # What is UTF-8 after all would mislead.
         others = [value for value in values if decode_strictly(value, "utf_8") is None]
         self._sample = b"\n".join(others or values)[:_SAMPLE]
-        self._declared = declared
-        self._body = body[:BODY]
+        body = body[:BODY]
+        self._candidates = _declared_charsets(declared + b"\n" + body) if self._sample else []
+        self._body = sample(body) if self._sample else b""  # a message may be kept, with this
         self._locale = locale
         self._prior = prior
         self._codec: str | None = None
-        self._candidates: list[str] = []
         self._guesses = _GUESSES
 
     def text(self, value: bytes) -> str:
@@ -68,7 +68,6 @@ class Raw8Bit:
         text = decode_strictly(value, "utf_8")
         if text is None or may_be_chance(text):
             if self._codec is None:
-                self._candidates = _declared_charsets(self._declared + b"\n" + self._body)
                 self._codec = self._guess(self._sample)
             text = _decoded(value, self._codec) if text is None else common_cjk(value, self._codec) or text
         if text is None and self._guesses > 0:
