@@ -36,7 +36,7 @@ _PARAMETER = re.compile(
 ).fullmatch
 _CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
 _MARKS: Final = frozenset(",:;)>")
-_PARENTHESIS = re.compile(r"[()]")
+_BETWEEN_PARENTHESES = re.compile(r"[^()]+")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 _ALPHANUMERIC: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -326,13 +326,12 @@ def _kind(word: list[str]) -> str:
 
 
 def _comment(written: str) -> str:
-    if not needs_encoding(written):
-        return written
-    parts = StringIO()
-    for part in _split(_PARENTHESIS, written):
-        words = part.rstrip(" \t")
-        parts.write(encode_text(words) + part[len(words) :])
-    return parts.getvalue()
+    return _BETWEEN_PARENTHESES.sub(_part_of_comment, written) if needs_encoding(written) else written
+
+
+def _part_of_comment(match: re.Match[str]) -> str:
+    words = match[0].rstrip(" \t")
+    return encode_text(words) + match[0][len(words) :]
 
 
 def _ascii_address(written: str) -> str:
