@@ -259,13 +259,23 @@ def test_utf8_by_chance(text: str, charset: str, body: bytes, codec: str) -> Non
     assert decode_8bit(raw, body=body) == (raw.decode(codec), codec)
 
 
+AROUND = {
+    "alone": (b"", b""),
+    "address": (b'"', b'" <taro.yamada-smith@mail.example.com>'),
+    "file name": (b"application/octet-stream; name=", b".pdf"),
+    "answer": (b"Re: Fwd: ", b""),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), AROUND.values(), ids=AROUND)
 @pytest.mark.parametrize("texts", ["first", "second", "third"])
-def test_the_benchmark_reads_what_is_promised(texts: str) -> None:
+def test_the_benchmark_reads_what_is_promised(texts: str, before: bytes, after: bytes) -> None:
     for charset, languages in charset_accuracy.CHARSETS:
         rows = charset_accuracy.samples(charset, languages, texts_of=texts)
         in_context = alone = 0
-        for text, raw, body in rows:
-            shown = text.translate(charset_accuracy.TWINS)
+        for text, octets, body in rows:
+            raw = before + octets + after
+            shown = (before.decode() + text + after.decode()).translate(charset_accuracy.TWINS)
             alone += charset_accuracy.unmbox_reader(raw, b"").translate(charset_accuracy.TWINS) == shown
             in_context += charset_accuracy.unmbox_reader(raw, body).translate(charset_accuracy.TWINS) == shown
         assert in_context >= 0.99 * len(rows), charset

@@ -70,6 +70,11 @@ _HIGH = re.compile(rb"[\x80-\xff]")
 _CHANCE = re.compile("[\x00-\x7f]*(?:[\u0180-\u07ff][\x00-\x7f]*){2,4}").fullmatch
 # Octets of a body beyond ASCII that are enough to be sure of its charset.
 _SURE: Final = 12
+# Words of ASCII alone in a header value are addresses, parameter names, extensions: they do not tell one
+# script from another. They end at octets that are never the second one of a CJK character.
+_ASCII_WORDS = re.compile(rb"(?<![^\x00-/:-?])[0-9@-~]+(?![^\x00-/:-?])")
+# Tags of a body, whole or cut off, do not either; its other words are prose.
+_TAGS = re.compile(rb"<[!-;=?-~][\t-;=?-~]*>?|[\t-;=?-~]*[!-;=?-~]>")
 # Latin script has no such runs, and leaving it out here halves the time for all others.
 _LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
 
@@ -109,12 +114,14 @@ def decode_8bit(
     priors = _priors(tuple(candidates[:8]), locale, prior)
     from_body = _from_body(sample(body), tuple(priors))
     before = {reading: bits + from_body.get(reading, 0.0) for reading, bits in priors.items()}
-    weights = _weigh(raw[:1000], before, 0.0)
+    weights = _weigh(_ASCII_WORDS.sub(b"", raw[:1000]), before, 0.0)
     codec, language = min(weights, key=weights.__getitem__)
     text = raw.decode(codec, errors_for(codec))
     strange = [_costs(language)[char] for char in text[:1000] if not char.isascii()]
     rare = _RARE_CJK if language in COMMON else _SYMBOL
-    poor = 2 * sum(bits >= rare for bits in strange) > len(strange)
+    poor = (
+        2 * sum(bits >= rare for bits in strange) > len(strange) and from_body.get((codec, language)) != 0.0
+    )
     left_over = len(no_text(text))
     if (poor or left_over) and (guess := _ask_chardet(raw)) is not None:
         return guess
@@ -220,7 +227,8 @@ def sample(body: bytes) -> bytes:
     start = found.start() if found else body.find(b"\x1b$")
     if start < 0:
         return b""
-    return body[max(start - 100, body.rfind(b"\n", 0, start) + 1) : start + 400]
+    lines = body[max(start - 100, body.rfind(b"\n", 0, start) + 1) : start + 400]
+    return _TAGS.sub(b" ", lines) if b">" in lines else lines
 
 
 @lru_cache(maxsize=8)
