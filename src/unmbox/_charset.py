@@ -73,6 +73,9 @@ _SURE: Final = 12
 # Words of ASCII alone in a header value are addresses, parameter names, extensions: they do not tell one
 # script from another. They end at octets that are never the second one of a CJK character.
 _ASCII_WORDS = re.compile(rb"(?<![^\x00-/:-?])[0-9@-~]+(?![^\x00-/:-?])")
+# But words of a phrase, which tell one language in Latin script from another, and from those in others.
+_PHRASE = re.compile(rb"(?<![^ ])[A-Za-z]{2,}(?![^ ,.!?])").findall
+_OTHER_SCRIPT: Final = 3.0
 # Tags of a body, whole or cut off, do not either; its other words are prose.
 _TAGS = re.compile(rb"<[!-;=?-~][\t-;=?-~]*>?|[\t-;=?-~]*[!-;=?-~]>")
 # Latin script has no such runs, and leaving it out here halves the time for all others.
@@ -114,7 +117,7 @@ def decode_8bit(
     priors = _priors(tuple(candidates[:8]), locale, prior)
     from_body = _from_body(sample(body), tuple(priors))
     before = {reading: bits + from_body.get(reading, 0.0) for reading, bits in priors.items()}
-    weights = _weigh(_ASCII_WORDS.sub(b"", raw[:1000]), before, 0.0)
+    weights = _weigh(_ASCII_WORDS.sub(b"", raw[:1000]), _with_phrase(before, raw[:1000]), 0.0)
     codec, language = min(weights, key=weights.__getitem__)
     text = raw.decode(codec, errors_for(codec))
     strange = [_costs(language)[char] for char in text[:1000] if not char.isascii()]
@@ -219,6 +222,26 @@ def _weigh(octets: bytes, before: dict[_Reading, float], margin: float) -> dict[
         weights[reading] = bound + _patterns(text, reading[1])
         limit = min(limit, weights[reading] + margin)
     return weights
+
+
+def _with_phrase(before: dict[_Reading, float], octets: bytes) -> dict[_Reading, float]:
+    """Add to each reading what the ASCII words of a phrase say against its language."""
+    words = b" ".join(_PHRASE(octets)).decode("ascii")
+    if not words:
+        return before
+    costs = {one: sum(map(_costs(one).__getitem__, words)) for one in _LATIN}
+    least = min(costs.values())
+    return {
+        reading: bits
+        + (
+            costs[reading[1]] - least
+            if reading[1] in costs
+            else 0.0
+            if reading[1] in COMMON
+            else _OTHER_SCRIPT
+        )
+        for reading, bits in before.items()
+    }
 
 
 def sample(body: bytes) -> bytes:
