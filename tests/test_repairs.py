@@ -246,6 +246,11 @@ def test_an_empty_from_is_no_from() -> None:
     assert eml.fields[:2] == [b"From: ann@example.org", b"X-Unmbox-Original-From: \n "]
     eml = convert(b"\n".join([b"From:", FROM, DATE, ID, b"", b""]))
     assert eml.codes == ["empty-from"]
+    for value in (b"<>", b" < >", b"<>,", b",;"):
+        eml = convert(b"\n".join([b"From:" + value, DATE, ID, b"", b""]))
+        assert eml.codes == ["empty-from", "missing-from"]
+    for value in (b"Mailer", b"<a@b>", b"=?x?Q?a?=", b'"" <a@b>', b"-", b"."):
+        assert not convert(b"\n".join([b"From: " + value, DATE, ID, b"", b""])).repairs
 
 
 OLD = b"Mon, 01 Jan 2018 00:00:00 +0900"

@@ -18,7 +18,7 @@ _DATE: Final = rb": " + COMMON_DATE + rb"(?:\n(?![ \t])|\Z)"
 # end, is what makes the search leap from line to line.
 _COUNTED = re.compile(
     rb"\n(?![ \t])(?:(?![!-9;-~]+:)|(?=[FTCSDMRXftcsdmrx])("
-    rb"From(?=:[ \t]*[!-~])|Date(?=" + _DATE + rb")|Message-I[Dd](?=:[ \t]*<[!-;=?-~]+>)"
+    rb"From(?=:[ \t<>,;]*[!-+\--:=?-~])|Date(?=" + _DATE + rb")|Message-I[Dd](?=:[ \t]*<[!-;=?-~]+>)"
     rb"|[Ff](?i:rom:)|[Tt](?i:o)(?=:)|[Cc](?i:c)(?=:)|[Ss](?i:ubject|ender)(?=:)|[Rr](?i:eply-to)(?=:)"
     rb"|[Dd](?i:ate:)|[Mm](?i:essage-id:)|[Cc](?i:ontent-length:)|[Ss](?i:tatus:)"
     rb"|[Xx](?i:-(?:status|keywords|uid|imap|imapbase|mozilla-[!-9;-~]*):)))"
