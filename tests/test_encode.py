@@ -94,6 +94,10 @@ def test_text_with_encoded_words_in_it_still_says_the_same(text: str) -> None:
         ("=?x-none?Q?é?=", "=?UTF-8?B?w6k=?="),
         ("=?utf-8?Q?a b?= é", "=?utf-8?Q?a b?= =?UTF-8?B?IMOp?="),
         ("a\x1b$B", "=?UTF-8?Q?a=1B=24B?="),
+        # Each word in its own charset, glued or apart; what is around stays text.
+        ("=?iso-2022-jp?B?GyRCMnE1RBsoQg==?==?utf-8?Q?W=C3=B6 é", "=?UTF-8?B?5Lya6K2wV8O2IMOp?="),
+        ("x=?utf-8?Q?W=C3=B6?=  é", "=?UTF-8?B?eFfDtiAgw6k=?="),
+        ("=?utf-8?Q?a=?=?utf-8?B?5pel5pys?=é", "=?UTF-8?B?YT0/5pel5pysw6k=?="),
         # Cut off: readers differ on it, so beside what is written anew it is, too.
         ("=?utf-8?Q?W=C3=B6rld é", "=?UTF-8?B?V8O2cmxkIMOp?="),
         ("é =?utf-8?B?5pel5pys", "=?UTF-8?B?w6kg5pel5pys?="),
@@ -217,6 +221,9 @@ def test_names_and_addresses_come_out_as_they_went_in(people: list[tuple[str, st
         # After a gap, and without a beginning.
         ("a; n*0=é; n*2=b", "a; n*=UTF-8''%C3%A9; n*2=b"),
         ('a; n*1="é"', 'a; n*1="=?UTF-8?B?w6k=?="'),
+        # An encoded-word, which has no place in a parameter and is there all the same.
+        ('a; n="=?iso-8859-1?Q?M=FC?= é"; c=d', "a; n*=UTF-8''M%C3%BC%20%C3%A9; c=d"),
+        ("a; n==?utf-8?B?w6k=?=ü", "a; n*=UTF-8''%C3%A9%C3%BC"),
         # A path, and half of a character whose charset nobody knows.
         ('a; n="C:\\dé.txt"', "a; n*=UTF-8''C%3A%5Cd%C3%A9.txt"),
         ('a; n="\udc95\\\udc8e.txt"', "a; n*=unknown-8bit''%95%5C%8E.txt"),

@@ -29,8 +29,11 @@ PAYLOAD: Final = 75 - len("=?unknown-8bit?Q??=")
 _WHITE_SPACE = re.compile(r"([ \t]+)")
 # Spaces inside are against RFC 2047, and in real mail; a fold there would tear the word in two.
 _ENCODED_WORD = re.compile(r"(=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=)")
-# An encoded-word without its end.
-_CUT_OFF = re.compile(r"=\?[^?\s]{1,60}\?[BbQq]\?[^?\s]*\??").fullmatch
+_IS_ENCODED_WORD = re.compile(r"=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=").fullmatch
+# The same in any text, where its end may be missing.
+_WORD_OF = re.compile(
+    r"=\?([^?\s]{1,60})\?[BbQq]\?(?:[^?]*\?=(?!\?[^?\s]{1,60}\?[BbQq]\?)|(?:(?!=\?)[^?\s])*\??)"
+)
 _LEXEMES = re.compile(r'=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t]+|\\')
 _CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
 _MARKS: Final = frozenset(",:;)>")
@@ -120,7 +123,7 @@ class _Unit:
     @property
     def is_encoded(self) -> bool:
         """Whether a reader would drop white space between this word and an encoded one."""
-        return self.encode or (self.written.startswith("=?") and self.written.endswith("?="))
+        return self.encode or bool(_IS_ENCODED_WORD(self.written))
 
 
 def encode_text(text: str) -> str:
@@ -181,8 +184,7 @@ def _decode_broken(units: list[_Unit]) -> None:
             continue
         if any(each.encode for each in run):
             whole = run[0].text + "".join([each.space + each.text for each in run[1:]])
-            # What is longer than any header says nothing worth its decoding.
-            run[0].text = decode_text(_as_declared(whole)) if len(whole) <= _AT_ONCE else whole
+            run[0].text = words_said(whole)
             run[0].encode = True
             for each in run[1:]:
                 each.space = each.written = each.text = ""
@@ -190,14 +192,36 @@ def _decode_broken(units: list[_Unit]) -> None:
         run = []
 
 
-def _as_declared(text: str) -> bytes:
-    """Return text as octets, those beyond ASCII in the charset that its first encoded-word declares."""
-    declared = _ENCODED_WORD.search(text)
-    codec = codec_name(declared[1].split("?")[1].partition("*")[0]) if declared else None
+def words_said(text: str) -> str:
+    """Return what text with encoded-words in it says.
+
+    What is longer than any header says nothing worth its decoding.
+    """
+    if "=?" not in text or len(text) > _AT_ONCE:
+        return text
+    out: list[str] = []
+    run, of, at = "", "", 0  # adjacent encoded-words of one charset, and where they end
+    for match in [*_WORD_OF.finditer(text), None]:
+        between = text[at : match.start() if match else len(text)]
+        apart = not run or between.strip(" \t")
+        if run and (apart or match is None or match[1].lower() != of):
+            out.append(_decoded(run, of))
+            run = ""
+        if apart or match is None:
+            out.append(between)
+        if match:
+            run, of, at = f"{run} {match[0]}".strip(" "), match[1].lower(), match.end()
+    return "".join(out)
+
+
+def _decoded(words: str, charset: str) -> str:
+    """Return what encoded-words say; letters in them that are no ASCII were octets of their charset."""
     try:
-        return text.encode(codec or "utf-8")
+        octets = words.encode(codec_name(charset.partition("*")[0]) or "utf-8")
     except UnicodeError:
-        return text.encode("utf-8", "surrogateescape")
+        octets = words.encode("utf-8", "surrogateescape")
+    # Marks around keep the white space that the words themselves say.
+    return decode_text(b"|" + octets + b"|")[1:-1]
 
 
 def _joined(units: list[_Unit], before: _Unit | None = None) -> str:
@@ -207,8 +231,8 @@ def _joined(units: list[_Unit], before: _Unit | None = None) -> str:
     """
     if any(unit.encode for unit in units):
         for unit in units:
-            # Readers differ on what this says, and on the white space behind it.
-            unit.encode = unit.encode or bool(_CUT_OFF(unit.written))
+            # Of one that is cut off, or glued to a word, readers differ on what it and the space behind say.
+            unit.encode = unit.encode or ("=?" in unit.written and not _IS_ENCODED_WORD(unit.written))
         if any(unit.encode and "=?" in unit.written for unit in units):
             _decode_broken(units)
     out: list[str] = []

@@ -16,6 +16,7 @@ from unmbox._encode import (
     octets_of,
     percent_encoded,
     spelled,
+    words_said,
 )
 
 # A semicolon, or text without: a backslash takes the octet after it along.
@@ -135,8 +136,8 @@ def _parameter(match: re.Match[str], *, taken: bool) -> str:
         return f"{space}{name}{form}{equals}{percent_encoded(octets).decode()}"
     if taken:
         # Readers take the other one; what this one said goes where most of them would look for it.
-        return f'{space}{name}{form}{equals}"{encoded_words(_unquoted(value))}"'
-    return _written(space, name, _unquoted(value))
+        return f'{space}{name}{form}{equals}"{encoded_words(words_said(_unquoted(value)))}"'
+    return _written(space, name, words_said(_unquoted(value)))
 
 
 def _written(space: str, name: str, value: str) -> str:
