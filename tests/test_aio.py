@@ -406,7 +406,7 @@ def test_other_tasks_run_while_messages_come_out_of_memory(run: Run) -> None:
                 await anyio.lowlevel.checkpoint()
 
         async def at_once() -> AsyncIterator[bytes]:
-            for _ in range(20):
+            for _ in range(100):
                 yield MANY
 
         async with anyio.create_task_group() as tasks:
