@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from email import errors, policy
+from email.parser import BytesParser
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from drive import chunks, events_of
@@ -79,6 +82,33 @@ def convert_again(eml: bytes, *, newline: str = "crlf", repair_signed: bool = Fa
     return convert(eml[:size], eml[size:], newline=newline, repair_signed=repair_signed)
 
 
+DATE = re.compile(
+    r"(?:[a-z]{3}, )?\d{1,2} [a-z]{3} \d{2,4} \d\d?:\d\d(?::\d\d)? (?:[+-]\d{4}|[a-z]+)", re.IGNORECASE
+).fullmatch
+
+
+def is_date(value: bytes) -> bool:
+    """Whether a value is what RFC 5322 §3.3 and §4.3 have, and a day that exists."""
+    plain = value.decode("ascii")
+    while (without := re.sub(r"\((?:[^()\\]|\\.)*\)", " ", plain)) != plain:
+        plain = without
+    plain = re.sub(" ?: ?", ":", re.sub(" ?, ?", ", ", " ".join(plain.split())))
+    try:
+        return bool(DATE(plain) and parsedate_to_datetime(plain))
+    except ValueError:
+        return False
+
+
+IS_SOUND: dict[bytes, Callable[[bytes], object]] = {
+    b"from": lambda value: bool(value.strip()),
+    b"date": is_date,
+    b"message-id": re.compile(rb"[^<>]*<\s*[^<>\s].*>.*", re.DOTALL).fullmatch,
+}
+BOOKKEEPING = re.compile(
+    rb"(?:content-length|status|x-(?:status|keywords|uid|imap|imapbase|mozilla-.*))", re.DOTALL
+).fullmatch
+
+
 def faults(eml: bytes) -> list[str]:
     """What a strict reader would not take: an empty list for a sound EML."""
     header, end, body = eml.partition(b"\r\n\r\n")
@@ -97,9 +127,18 @@ def faults(eml: bytes) -> list[str]:
         names.append(match[1].lower() if match else b"")
         if not match:
             found.append(f"no field: {field[:60]!r}")
+        elif not IS_SOUND.get(names[-1], bool)(field[match.end() :].replace(b"\r\n", b"").strip() or b" "):
+            found.append(f"unsound: {field[:60]!r}")
+        elif BOOKKEEPING(names[-1]):
+            found.append(f"a mailbox's own: {field[:60]!r}")
     counts = {
         name: names.count(name) for name in b"from date message-id to cc subject sender reply-to".split()
     }
     found += [f"no {name.decode()}" for name in (b"from", b"date", b"message-id") if not counts[name]]
     found += [f"{count} {name.decode()}" for name, count in counts.items() if count > 1]
-    return found
+    # Another reader: it finds the same fields, and nothing odd about where they end.
+    parsed = BytesParser(policy=policy.compat32).parsebytes(header + b"\r\n\r\n")
+    if [name.lower().encode() for name, _ in parsed.items()] != names:
+        found.append("the standard library finds other fields")
+    odd = (errors.FirstHeaderLineIsContinuationDefect, errors.MissingHeaderBodySeparatorDefect)
+    return found + [repr(defect) for defect in parsed.defects if isinstance(defect, odd)]

@@ -379,6 +379,17 @@ def test_what_was_passed_is_gone_and_what_was_kept_is_not(run: Run) -> None:
     run(check)
 
 
+def test_the_body_tells_what_a_raw_subject_says(run: Run) -> None:
+    octets = mailbox([mail(1, "a line\r\n" * 140_000)])
+    subject, body = (text.encode("gb18030") for text in ("吴昊天", "您好，附件是本月的报告，请您查收。"))
+    octets += b"From a@b Tue Mar 19 09:13:51 2019\r\nSubject: " + subject + b"\r\n\r\n" + body + b"\r\n"
+
+    async def check() -> list[str]:
+        return [each.subject async for each in aio.messages(pieces(octets, 1000))]
+
+    assert run(check)[-1] == "吴昊天"
+
+
 def test_a_header_block_of_a_megabyte(run: Run) -> None:
     octets = mailbox([mail(1, "", *(f"X-Field-{number}: {number}" for number in range(40_000)))])
     assert run(seen_async, pieces(octets, 100_000)) == seen(io.BytesIO(octets))
@@ -395,7 +406,7 @@ def test_other_tasks_run_while_messages_come_out_of_memory(run: Run) -> None:
                 await anyio.lowlevel.checkpoint()
 
         async def at_once() -> AsyncIterator[bytes]:
-            for _ in range(20):
+            for _ in range(100):
                 yield MANY
 
         async with anyio.create_task_group() as tasks:

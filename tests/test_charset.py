@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from benchmarks import charset_accuracy
 from unmbox._charset import decode_8bit
 from unmbox._codecs import codec_name, decode_strictly
 
@@ -204,6 +205,84 @@ def test_valid_utf8_is_never_read_as_something_else(text: str) -> None:
         evidence = {"body": "日本語".encode("cp932"), "locale": "ja"}
         assert decode_8bit(raw) == (raw.decode(), "utf_8")
         assert decode_8bit(raw, ["shift_jis", "iso-8859-1"], **evidence) == (raw.decode(), "utf_8")  # type: ignore[arg-type]
+
+
+CHINESE = "您好，附件是本月的报告，请您查收。".encode("gb18030")
+
+
+@given(st.text())
+@example("Да")
+@example("Müller")
+@example("谢谢")
+def test_valid_utf8_of_a_message_in_another_charset_stays_but_for_short_chances(text: str) -> None:
+    raw = text.encode("utf-8", "ignore")
+    if raw.isascii():
+        return
+    for body in (
+        CHINESE,
+        "いつもお世話になっております".encode("euc_jp"),
+        "Добрый день, коллеги".encode("koi8-r"),
+    ):
+        found, codec = decode_8bit(raw, body=body)
+        if codec != "utf_8":
+            # Two to four characters, none of them Latin, that are common ones of the body's charset.
+            assert 2 <= sum(not char.isascii() for char in raw.decode()) <= 4
+            assert found == raw.decode(codec)
+            assert max(raw.decode()) < "\u0800"
+
+
+@pytest.mark.parametrize(
+    ("text", "charset", "body", "codec"),
+    [
+        ("谢谢", "gb18030", CHINESE, "gb18030"),
+        ("郑爽", "gb18030", CHINESE, "gb18030"),
+        ("Re: 谢谢", "gb18030", CHINESE, "gb18030"),
+        # Nothing says that it is something else.
+        ("谢谢", "gb18030", b"", "utf_8"),
+        ("谢谢", "gb18030", b"Dear all", "utf_8"),
+        ("谢谢", "gb18030", "Добрый день, коллеги".encode("koi8-r"), "utf_8"),
+        ("谢谢", "gb18030", "您好，附件是本月的报告".encode(), "utf_8"),
+        ("谢谢", "gb18030", b"\x1b$B$*@$OC$K$J$C$F$*$j$^$9\x1b(B", "utf_8"),
+        # Too little of a body to be sure of.
+        ("谢谢", "gb18030", "您好".encode("gb18030"), "utf_8"),
+        ("Да", "utf_8", CHINESE, "utf_8"),
+        ("Привет", "utf_8", CHINESE, "utf_8"),
+        ("Müller", "utf_8", CHINESE, "utf_8"),
+        ("é", "utf_8", CHINESE, "utf_8"),
+        ("Thư", "utf_8", CHINESE, "utf_8"),
+        ("髙橋", "utf_8", CHINESE, "utf_8"),
+    ],
+)
+def test_utf8_by_chance(text: str, charset: str, body: bytes, codec: str) -> None:
+    raw = text.encode(charset)
+    raw.decode("utf-8")  # it is valid
+    assert decode_8bit(raw, body=body) == (raw.decode(codec), codec)
+
+
+AROUND = {
+    "alone": (b"", b""),
+    "address": (b'"', b'" <taro.yamada-smith@mail.example.com>'),
+    "file name": (b"application/octet-stream; name=", b".pdf"),
+    "answer": (b"Re: Fwd: ", b""),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), AROUND.values(), ids=AROUND)
+@pytest.mark.parametrize("texts", ["first", "second", "third"])
+def test_the_benchmark_reads_what_is_promised(texts: str, before: bytes, after: bytes) -> None:
+    for charset, languages in charset_accuracy.CHARSETS:
+        rows = charset_accuracy.samples(charset, languages, texts_of=texts)
+        in_context = alone = 0
+        for text, octets, body in rows:
+            raw = before + octets + after
+            shown = (before.decode() + text + after.decode()).translate(charset_accuracy.TWINS)
+            alone += charset_accuracy.unmbox_reader(raw, b"").translate(charset_accuracy.TWINS) == shown
+            in_context += charset_accuracy.unmbox_reader(raw, body).translate(charset_accuracy.TWINS) == shown
+        assert in_context >= 0.99 * len(rows), charset
+        if charset in ("utf-8", "iso-2022-jp"):
+            assert alone == in_context == len(rows)
+        elif not charset.startswith(("windows-125", "iso-8859")) or charset == "windows-1251":
+            assert alone >= 0.9 * len(rows), charset
 
 
 @given(st.text(st.characters(codec="iso2022_jp", exclude_characters="\x1b")))

@@ -110,6 +110,11 @@ def test_what_is_no_encoded_word_stays(text: str) -> None:
     assert decode_text(text.encode()) == text
 
 
+def test_raw_octets_in_a_word_leave_its_neighbours() -> None:
+    raw = b"=?utf-8?Q?one_\xbb\xe1\xd2\xe9\xcd\xa8\xd6\xaa?= =?utf-8?Q?Caf=C3=A9?="
+    assert decode_text(raw) == "one 会议通知Café"
+
+
 def test_a_bad_word_leaves_its_neighbours() -> None:
     raw = b"=?utf-8?Q?=C3=A9?= =?utf-8?B?b@d?= =?utf-8?Q?=C3=A9?="
     assert decode_text(raw) == "é =?utf-8?B?b@d?= é"

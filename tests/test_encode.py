@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmbox import _encode, _repairs
+from unmbox._parameters import encode_parameters
 
 # Line ends are the fold's business and NUL a repair of its own; the rest of Unicode may stand in a value.
 any_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0\x1b"))
@@ -93,6 +94,14 @@ def test_text_with_encoded_words_in_it_still_says_the_same(text: str) -> None:
         ("=?x-none?Q?é?=", "=?UTF-8?B?w6k=?="),
         ("=?utf-8?Q?a b?= é", "=?utf-8?Q?a b?= =?UTF-8?B?IMOp?="),
         ("a\x1b$B", "=?UTF-8?Q?a=1B=24B?="),
+        # Each word in its own charset, glued or apart; what is around stays text.
+        ("=?iso-2022-jp?B?GyRCMnE1RBsoQg==?==?utf-8?Q?W=C3=B6 é", "=?UTF-8?B?5Lya6K2wV8O2IMOp?="),
+        ("x=?utf-8?Q?W=C3=B6?=  é", "=?UTF-8?B?eFfDtiAgw6k=?="),
+        ("=?utf-8?Q?a=?=?utf-8?B?5pel5pys?=é", "=?UTF-8?B?YT0/5pel5pysw6k=?="),
+        # Cut off: readers differ on it, so beside what is written anew it is, too.
+        ("=?utf-8?Q?W=C3=B6rld é", "=?UTF-8?B?V8O2cmxkIMOp?="),
+        ("é =?utf-8?B?5pel5pys", "=?UTF-8?B?w6kg5pel5pys?="),
+        ("=?utf-8?Q?W=C3=B6rld", "=?utf-8?Q?W=C3=B6rld"),
     ],
 )
 def test_encode_text(text: str, encoded: str) -> None:
@@ -134,6 +143,9 @@ def test_parts_of_a_character_in_two_words_stay_together() -> None:
         ("a@b (c) Ü", "a@b (c) =?UTF-8?B?w5w=?="),
         ("<a@b>Ü", "<a@b> =?UTF-8?B?w5w=?="),
         ("Ü\\é <a@b", "=?UTF-8?B?w5xcw6k=?= <a@b"),
+        # Quotes around are none of the name's; half of a character is.
+        ('"=?utf-8?Q?=C3=A9?= é" <a@b>', "=?UTF-8?B?w6kgw6k=?= <a@b>"),
+        ('"\udc95\\\udc8e" <a@b>', "=?unknown-8bit?B?lVyO?= <a@b>"),
     ],
 )
 def test_encode_addresses(text: str, encoded: str) -> None:
@@ -193,7 +205,29 @@ def test_names_and_addresses_come_out_as_they_went_in(people: list[tuple[str, st
         ('text/plain; name="a.txt"', 'text/plain; name="a.txt"'),
         ('text/plain; name="é a.txt"; charset=x', "text/plain; name*=UTF-8''%C3%A9%20a.txt; charset=x"),
         ("application/pdf; name=Übung 1.pdf", "application/pdf; name*=UTF-8''%C3%9Cbung%201.pdf"),
-        ("attachment; filename*=utf-8''naïve", "attachment; filename*=utf-8''na%C3%AFve"),
+        ("attachment; filename*=utf-8''naïve", "attachment; filename*=UTF-8''na%C3%AFve"),
+        # The rest of the value says that it was Latin-1.
+        (
+            "attachment; filename*=iso-8859-1''na%EFve-é.txt",
+            "attachment; filename*=UTF-8''na%C3%AFve-%C3%A9.txt",
+        ),
+        ("attachment; filename*=x''%E9é", "attachment; filename*=unknown-8bit''%E9%C3%A9"),
+        # All parts of a value are one text.
+        ('a; n*0="é"; n*1="b é.txt"; c=d', "a; n*=UTF-8''%C3%A9b%20%C3%A9.txt; c=d"),
+        ('a; n*0="a"; n*1=é', "a; n*=UTF-8''a%C3%A9"),
+        ("a; n*1*=%C3%A9; x=y; n*0*=UTF-8''é", "a; x=y; n*=UTF-8''%C3%A9%C3%A9"),
+        ("a; n*0*=shift_jis''%95%5C; n*1=示", "a; n*=UTF-8''%E8%A1%A8%E7%A4%BA"),
+        ("a; n*0*=UTF-8''x%C3; n*1*=%A9é", "a; n*=UTF-8''x%C3%A9%C3%A9"),
+        # After a gap, and without a beginning.
+        ("a; n*0=é; n*2=b", "a; n*=UTF-8''%C3%A9; n*2=b"),
+        ('a; n*1="é"', 'a; n*1="=?UTF-8?B?w6k=?="'),
+        # An encoded-word, which has no place in a parameter and is there all the same.
+        ('a; n="=?iso-8859-1?Q?M=FC?= é"; c=d', "a; n*=UTF-8''M%C3%BC%20%C3%A9; c=d"),
+        ("a; n==?utf-8?B?w6k=?=ü", "a; n*=UTF-8''%C3%A9%C3%BC"),
+        # A path, and half of a character whose charset nobody knows.
+        ('a; n="C:\\dé.txt"', "a; n*=UTF-8''C%3A%5Cd%C3%A9.txt"),
+        ('a; n="\udc95\\\udc8e.txt"', "a; n*=unknown-8bit''%95%5C%8E.txt"),
+        ('a; n="\udc95\\\\x"', "a; n*=unknown-8bit''%95%5C%5Cx"),
         (
             "attachment; filename*=UTF-8''a; filename=ü",
             "attachment; filename*=UTF-8''a; filename=\"=?UTF-8?B?w7w=?=\"",
@@ -205,17 +239,17 @@ def test_names_and_addresses_come_out_as_they_went_in(people: list[tuple[str, st
     ],
 )
 def test_encode_parameters(text: str, encoded: str) -> None:
-    assert _encode.encode_parameters(text) == encoded
+    assert encode_parameters(text) == encoded
 
 
 def test_parameters_are_loosened() -> None:
-    assert _encode.encode_parameters('a/b;c="d;e";f=g', loose=True) == 'a/b; c="d;e"; f=g'
+    assert encode_parameters('a/b;c="d;e";f=g', loose=True) == 'a/b; c="d;e"; f=g'
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200))
 def test_file_names_come_out_as_they_went_in(name: str) -> None:
     quoted = re.sub(r'(["\\])', r"\\\1", name)
-    encoded = _encode.encode_parameters(f'attachment; filename="{quoted}"; size=1')
+    encoded = encode_parameters(f'attachment; filename="{quoted}"; size=1')
     if name.isascii():
         assert encoded == f'attachment; filename="{quoted}"; size=1'
         return

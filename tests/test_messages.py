@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -587,3 +588,52 @@ def test_raw_octets_are_read_with_the_locale_and_signed_fields_repaired_when_ask
     assert converted(repair_signed=True) == "柴的"
     assert converted(repair_signed=True, locale="ja") == "会議"
     assert converted()
+
+
+def letters_in_chinese(body_octets: int = 0) -> bytes:
+    """A MiB that tells nothing, then three raw subjects: with a body, with one that tells late, with none."""
+    first = DATED + b"\nSubject: long\n\n" + b"a line\n" * 160_000 + b"\n"
+    subject = b"From: a@b\nSubject: " + "吴昊天".encode("gb18030") + b"\n\n"
+    text = "您好，附件是本月的报告，请您查收。".encode("gb18030") + b"\n\n"
+    bodies = text + b"x" * body_octets, b"a line\n" * 20_000 + text, b""
+    return first + b"".join(DATED + b"\n" + subject + body + b"\n" for body in bodies)
+
+
+CHINESE_SUBJECTS = ["long", "吴昊天", "Овк»Мм", "Овк»Мм"]
+
+
+@pytest.mark.parametrize("size", [7, 1000, 65_536, 1 << 20])
+def test_the_body_tells_what_a_raw_subject_says(size: int) -> None:
+    source = letters_in_chinese(200_000 if size > 7 else 0)
+    told = source.index(b"From: a@b")
+    cuts = [0, *range(told, len(source), size), len(source)]
+    found = list(unmbox.messages(source[start:end] for start, end in pairwise(cuts)))
+    assert [each.subject for each in found] == CHINESE_SUBJECTS
+    lengths = [each.length for each in found]
+    assert sum(length or 0 for length in lengths) == len(source)
+
+
+def test_what_the_body_told_costs_no_octet_and_stays_with_the_message(tmp_path: Path) -> None:
+    source = letters_in_chinese(300_000)
+    for number in range(2):  # a source of its own ends where the next begins
+        (tmp_path / f"{number}.mbox").write_bytes(source)
+    plain = [each.raw for each in unmbox.messages(io.BytesIO(source), headers="preserve")]
+    kept = []
+    for number, each in enumerate(unmbox.messages(tmp_path)):
+        assert each.raw == plain[number % 4]
+        # The EML says what the message says.
+        [again] = unmbox.messages(io.BytesIO(DATED + b"\r\n" + each.as_bytes()))
+        assert again.subject == each.subject
+        kept.append(each)
+    assert [each.subject for each in kept] == CHINESE_SUBJECTS * 2
+
+
+def test_a_message_that_was_passed_while_the_next_one_waited_is_gone() -> None:
+    source = letters_in_chinese()
+    cut = source.index(b"From: a@b") + 100
+    reading = unmbox.messages(iter([source[:cut], source[cut:]]))
+    first, second, third = next(reading), next(reading), next(reading)
+    for passed in (first, second):
+        with pytest.raises(BodyGoneError, match="passed without being read"):
+            _ = passed.raw
+    assert third.raw.startswith(b"From: a@b")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import re
 import tracemalloc
 from datetime import datetime
+from email.parser import BytesParser
+from email.policy import default
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,7 @@ from eml_check import FROM_LINE, convert, convert_again, convert_mailbox, faults
 from unmbox import EmlWriter, Repair
 from unmbox import _made as made
 from unmbox._block import Block
+from unmbox._decode import decode_text, parameter
 from unmbox._fields import MAX_FIELDS, Field, join_fields, split_block, split_fields
 from unmbox._headers import usual
 from unmbox._health import sound_fields
@@ -254,6 +259,11 @@ def test_an_empty_from_is_no_from() -> None:
     assert eml.fields[:2] == [b"From: ann@example.org", b"X-Unmbox-Original-From: \n "]
     eml = convert(b"\n".join([b"From:", FROM, DATE, ID, b"", b""]))
     assert eml.codes == ["empty-from"]
+    for value in (b"<>", b" < >", b"<>,", b",;"):
+        eml = convert(b"\n".join([b"From:" + value, DATE, ID, b"", b""]))
+        assert eml.codes == ["empty-from", "missing-from"]
+    for value in (b"Mailer", b"<a@b>", b"=?x?Q?a?=", b'"" <a@b>', b"-", b"."):
+        assert not convert(b"\n".join([b"From: " + value, DATE, ID, b"", b""])).repairs
 
 
 OLD = b"Mon, 01 Jan 2018 00:00:00 +0900"
@@ -368,10 +378,23 @@ def test_octets_that_nobody_knows_can_be_had_back() -> None:
     assert not faults(eml.octets)
 
 
+@pytest.mark.parametrize("where", ["body", "another field"])
+def test_a_name_that_is_utf8_by_chance_is_read_with_the_message_around_it(where: str) -> None:
+    sure = "您好，附件是本月的报告，请您查收。".encode("gb18030")
+    thanks = b"Subject: " + "谢谢".encode("gb18030")
+    lines = [FROM, DATE, ID, thanks, b"Comments: " + sure if where == "another field" else b"X: y", b"", b""]
+    body = sure + b"\n" if where == "body" else b"Hello\n"
+    [subject] = [field for field in convert(b"\n".join(lines), body).fields if field.startswith(b"Subject")]
+    assert subject == b"Subject: =?UTF-8?B?" + base64.b64encode("谢谢".encode()) + b"?="
+    # Without them it is what it seems.
+    alone = convert(b"\n".join([FROM, DATE, ID, thanks, b"", b""]), b"Hello\n")
+    assert b"Subject: =?UTF-8?B?" + base64.b64encode("лл".encode()) + b"?=" in alone.fields
+
+
 def test_a_block_is_held_back_only_where_the_body_may_tell_something() -> None:
     body = b"a\n" * 40_000
     head = b"\n".join([FROM, DATE, ID, b"Subject: %b", b"", b""])
-    for subject, held in (("ä".encode(), False), (b"\xe4", True)):
+    for subject, held in (("ä".encode(), False), (b"\xe4", True), ("лл".encode(), True)):
         writer = EmlWriter()
         first = writer.send(Head(0, FROM_LINE, head % subject, b"\n", ""))
         assert (first == b"") == held
@@ -744,6 +767,72 @@ def test_a_field_knows_its_parts() -> None:
     assert (field.name, field.key) == (b"", b"")
     assert Field(b"x" * 997 + b":").key == b"x" * 997
     assert Field(b"x" * 998 + b":").key == b""
+
+
+# -- what people read --------------------------------------------------------------------------------------
+
+RAW_WORDS = {
+    "utf-8": ["日本", "Müller", "été"],
+    "cp932": ["表示", "ソニー", "山田太郎"],
+    "euc_jp": ["会議の件", "山田"],
+    "gb18030": ["会议通知", "王伟先生"],
+    "koi8-r": ["Привет", "Иван"],
+    "iso2022_jp": ["会議の件", "山田太郎"],
+}
+PLAIN = ["Re: ", "word", "a,b", "(x)", "X" * 70, "x" * 1000, "=?", "?="]
+WORDS = ["=?utf-8?Q?Caf=C3=A9?=", "=?utf-8?B?5pel5pys?=", "=?iso-2022-jp?B?GyRCMnE1RBsoQg==?="]
+SPACES = [" ", "  ", "\n ", "\n\t", "\t"]
+
+
+@st.composite
+def raw_texts(draw: st.DrawFn) -> tuple[str, str]:
+    """Words of one charset, plain ones and encoded-words in any order, each apart from the next."""
+    charset = draw(st.sampled_from(sorted(RAW_WORDS)))
+    words = draw(st.lists(st.sampled_from(RAW_WORDS[charset] * 2 + PLAIN + WORDS), min_size=1, max_size=8))
+    spaces = draw(st.lists(st.sampled_from(SPACES), min_size=len(words), max_size=len(words)))
+    return "".join(map("".join, zip(words, spaces, strict=True))).strip(), charset
+
+
+@given(raw_texts())
+def test_a_subject_says_the_same_as_before(drawn: tuple[str, str]) -> None:
+    text, charset = drawn
+    body = " ".join(RAW_WORDS[charset] * 3).encode(charset) + b"\n"
+    lines = [FROM, DATE, ID, b"Subject: " + text.encode(charset), b"", b""]
+    eml = convert(b"\n".join(lines), body)
+    [subject] = [field for field in eml.fields if field.startswith(b"Subject:")]
+    assert not faults(eml.octets)
+    said = text
+    for word in WORDS:
+        said = said.replace(word, decode_text(word.encode()))
+    assert "".join(decode_text(subject[8:]).split()) == "".join(said.split())
+    # Another reader, which takes no word for an encoded one that is none.
+    other = BytesParser(policy=default).parsebytes(subject + b"\n\n")["Subject"]
+    if not {"=?", "?="} & set(text.split()):
+        assert "".join(other.split()) == "".join(said.split())
+
+
+OF_NAMES = ["a b", ".txt", "C:\\dir", "%41", "it's", "x" * 100, "=?utf-8?Q?Caf=C3=A9?=", ";", "(1)"]
+
+
+@given(st.sampled_from(sorted(RAW_WORDS)), st.data())
+def test_a_file_name_is_the_same_as_before(charset: str, data: st.DataObject) -> None:
+    strange = data.draw(st.sampled_from(RAW_WORDS[charset]))
+    words = data.draw(st.lists(st.sampled_from([*RAW_WORDS[charset], *OF_NAMES]), max_size=5))
+    parts = data.draw(st.permutations([strange, *words]))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(parts)), max_size=2)))
+    value = f'; filename="{"".join(parts)}"'
+    if cuts:
+        runs = ["".join(parts[a:b]) for a, b in pairwise([0, *cuts, len(parts)])]
+        value = "".join(f';\n filename*{number}="{run}"' for number, run in enumerate(runs))
+    field = f"Content-Disposition: attachment{value}; size=1".encode(charset)
+    body = " ".join(RAW_WORDS[charset] * 3).encode(charset) + b"\n"
+    eml = convert(b"\n".join([FROM, DATE, ID, field, b"", b""]), body)
+    [found] = [each for each in eml.fields if each.startswith(b"Content-Disposition:")]
+    said = "".join(parts).replace(OF_NAMES[6], "Café") if not cuts else "".join(parts)
+    assert not faults(eml.octets)
+    assert parameter(found[20:], "filename") == said
+    assert parameter(found[20:], "size") == "1"
+    assert BytesParser(policy=default).parsebytes(found + b"\n\n").get_filename() == said
 
 
 # -- the page ----------------------------------------------------------------------------------------------

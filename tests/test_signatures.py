@@ -458,7 +458,8 @@ def test_no_signature_that_verified_is_ever_broken(
     assert verifies(eml.octets) or not verified
     assert eml.left_out or not faults(eml.octets)
     forced = repaired(message, repair_signed=True)
-    assert not faults(forced.octets)
+    # A mailbox's own fields that are signed stay in any case.
+    assert [fault for fault in faults(forced.octets) if not fault.startswith("a mailbox's own")] == []
     impacts = any(repair.signature_impact for repair in forced.repairs if repair.applied)
     assert impacts or verifies(forced.octets) or not verified
 

@@ -656,6 +656,42 @@ def test_an_interrupted_run(tmp_path: Path, mails: dict[str, bytes], steps: Call
     assert found(tmp_path / "eml", sources=path) == []
 
 
+PENDING = [column for _, column in columns_of("pending") if column != "first"]
+
+
+@pytest.mark.parametrize("column", PENDING)
+def test_an_edited_row_of_what_an_interrupted_run_will_take_back(
+    tmp_path: Path, mails: dict[str, bytes], steps: Callable[[str], None], column: str
+) -> None:
+    path, eml = tmp_path / "a.mbox", tmp_path / "eml"
+    path.write_bytes(mails["a.mbox"])
+    with pytest.raises(InterruptedError):
+        run(eml, [path], steps, batch=2)
+    kinds = {problem.kind for problem in verify(eml).problems}
+    assert "row" not in kinds
+    edit(eml, f"UPDATE pending SET {column} = ifnull({column}, '') || '1'")
+    problems = [problem for problem in verify(eml).problems if problem.kind not in kinds]
+    assert {(problem.kind, problem.path.partition(" ")[0]) for problem in problems} == {("row", "pending")}
+
+
+@pytest.mark.parametrize("first", ["first - 1", "first + 1"])
+def test_what_an_edited_beginning_of_a_batch_does_is_told(
+    tmp_path: Path, mails: dict[str, bytes], steps: Callable[[str], None], first: str
+) -> None:
+    path, eml = tmp_path / "a.mbox", tmp_path / "eml"
+    path.write_bytes(mails["a.mbox"])
+    with pytest.raises(InterruptedError):
+        run(eml, [path], steps, batch=2)
+    edit(eml, f"UPDATE pending SET first = {first}")
+    run(eml, [path])
+    assert {problem.kind for problem in verify(eml).problems} & {"tiling", "count", "row", "missing"}
+
+
+def test_a_row_that_no_run_left_pending(folder: Path) -> None:
+    edit(folder, "INSERT INTO pending SELECT 1, * FROM source LIMIT 1")
+    assert [kind for kind, _ in found(folder)] == ["interrupted"]
+
+
 @pytest.fixture
 def steps() -> Callable[[str], None]:
     """Stops after the second commit."""

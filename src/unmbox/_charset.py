@@ -18,99 +18,10 @@ from operator import itemgetter
 from typing import Final
 
 from unmbox._codecs import codec_name, decode_strictly, errors_for, iso_2022_jp, keeps_ascii, no_text
+from unmbox._frequencies import COMMON, TABLES
 
-# How many bits each character costs in a language: `7的是` says 7 for each of the two (it makes up 1/128
-# of all text). Counted from the word lists of the wordfreq project and the name lists of the Faker
-# project, not from the texts of the benchmark. CJK holds the commonest characters, the rest is below.
-_TABLES: Final = {
-    "ja": (
-        "6藤田い子ー7山木るし中かっ本な会のン太社佐りくてたすと村加にで美スられんう8ま林あ橋一鈴さ直小高川裕"
-        "がも香イトはこみル樹きだ人ッ井け上合真リラ伊をク渡辺ア同え也平陽々松有介9およ限郎そ式吉明ち水代わ株"
-        "実知めつや岡タ花春結織千どゆ部ドレ口学下シ石前ロカ綾幹フ衣桃里マ奈大夏佳ジ行舞京日清七コプ助後長気"
-        "崎せ智洋出修和零バ阿島ろ斎チじ司翼治キ森池テメ10浩健充篤晃翔見近淳英ムゃグ稔西ガ生聡ね通ャ拓原サブ"
-        "谷康オ三分ィ弘亮青パニデ涼事業ばウ遠福ナ食間信言手エ時浦ュ自ミ入電ダ年思品報設ビ国運坂方情保ず産斉"
-        "作ご建動ハズげ無発セョツ用地今モ定11全銀場物者印市輸新当最ょ女目来体理取ほボネェ月ケ険ベポべ農ワ力"
-        "回刷立名鉱性金びソ感話ピ的む内不戦多使度画開外持ノ対何意ぶ変所家付ホぎ数成野関心面法書良化現楽東込"
-        "味ヤ切要ァ機神安道解ひ期ぐ連ゴ世正ペ主引文先ゲ公区教少以車売様能員初記着特強好ギ12選死違向語私決愛"
-        "悪ザ表へ身相受白集重海続"
-    ),
-    "zh-cn": (
-        "7张王李有秀桂英刘梅的兰建华公一陈司玉杨8国人限丽不淑是珍市红大黄凤婷中县丹成芳平军林周在赵为这强个9"
-        "荣金会吴上来信了云高雪我年马文时徐出网生子科地学发娟小何利家以到海燕想方要行明传息罗霞孙朱们龙技天"
-        "下能对动开胡东于和法用他多自飞过郭欢新可花电分健后主日事博么作超机民雷说刚络阳部长得洋10畅媒现业好"
-        "香俊峰本谢琴经敏志鑫同晶力全莉杰宁政里伟佳心安曾理许鹏就慧之梁定莹楠面实关工瑞玲合任体前娜进柳倩波"
-        "美旭无看名所瑜区当你通者点唐兵凯郑勇外洁璐芝斯性万意特彬静西道重三宋涛加坤最琳没亮员春而辉程宇内帆"
-        "萍帅起制联都如也第然数南产女其场化手晨斌还与那田间浩冬情正颖苏艳月度样余曹物相邓种代教岩韩期次常吕"
-        "磊去石位两计入战世因尔应范着立水表资此欣车件蔡提总只些门等十真解路杜创北州比史回从叶务权系问头很蒋"
-        "报口保结山冯钟由身11话及原台彭袁交拉沈董什向受亚白知见老萧潘品丁克单被别二但吗并目陆果变论管活量打"
-        "运设游选太处统共接视将魏已使院城德爱认风议反影放图社党题记感谭基元治邹气球书格少钱乐给四更该义色快"
-        "组商队展各界流式江布姜导集线级师包夏几施做广际字决改直廖空片领至武纪戴达收指持语怎儿取姚顾韦规严算"
-        "号府士维或段难专先欧术调带办团卢费据今死站非服约熊证汪让求查崔易完边转软命思神类毕邱光五每称造百再"
-        "言条首近告价远失尹观推清济案委质干贾参众京历局节她巴官形连秦器薛星阎才农标孟确育康兴牛支侯争声把示"
-        "深极划精友庄装觉像走温举演始鲁听音容男整它省傅亲己击离赛备港请项校消必型火群准职步根孔龚阿照护复需"
-        "源齐房试投住料12未势望陶注具候列致则杀识尼客族满引增续优景象派毛又害考医喜古除助病热六营版境郝存属"
-        "警艺哈闻双研米黑早写越获申足态眼预宣亿普值便童即往左构曲尚沙莫倪律洲泰哪洪卡银夫黎断独协落母评歌功"
-        "依汤随效模村况供承简孩环伤较切份居河且责剧半显究土防留食画密例富速卫福讯验终户织谈录绝戏率低诺印吧"
-        "错奥伍察千焦令习底播木汉修买玩止蒙找班控编革哥席益希七晚故监初汇响脑尽青樊股层置破葛艾九八念采排吃"
-        "朋负刻企奖轻送读角室妈假压积盟岁待章却拿养庞仅吉鞠纳裴跟威配奇园愿另油批药停微季讲票财岛伊够赖劳免"
-        "救罪围审款啊宝铁血犯险换紧升继判馆盛测域镇索嘉凌诉惠笑差抗帮朝适久诚须楼店频辛状销执检策否詹封鲍叫"
-        "父夜核突旅皮良恶湖酒弹移谁货担符素斗射异彩述航"
-    ),
-    "zh-tw": (
-        "6美陳7林志有秀淑的黃文麗一俊張公宏明李華國8人家司不玉限王玲建是中大雄雅吳惠子珠劉豪蔡成在宇為這楊個"
-        "9珍會怡冠來上許資我素了年發行翰生月進英金出時正廷謝高柏地宗電業娟學以到鄭承雲要蘭市台恩賴們婷政份方"
-        "傑可股對法能下自於他琴用日慧天訊事曾動多邱過心銘和信作廖開賢麼分主後洪蘇鳳新說民徐長世葉榮龍得部現"
-        "翔江10好何品義機貞本全經卿理體之力強小就德霖芬灣工當定同周實三面前羅無哲北縣看你關所名忠合化碧君者"
-        "外意員重偉宜道最性郭遠沒點加區西而斯場香興也利內起如梅著然其產女第佳與還安那都良東睿海特手潘間裡靜"
-        "情想樣位種度平相數代物蓮簡蕭期運教去視山呂兩因入馬網昌商應施莊通次南戰車保任此立統永水聯軍表光務科"
-        "些總等真彭制比頭雯從男太原口見很娥計十問達路只霞結報武亞秋臺爾提維及設話身解門瑋共11常什克程由回沈"
-        "受權知顏廣交愛被影鍾但欣嗎老社游別果萬目論古變活選二打量使已將接空輝處城基際威認語勝樂銀議拉祥院界"
-        "白並技反集件導放題百胡記感管治傳遊少星章連給更財該彬書寶蓁團戴氣向展店各組士色隊石流式詹級做博元幾"
-        "風圖決改黨直線宥至領怎單"
-    ),
-    "ko": (
-        "5이김6지영정서수현자박7다은민주사진한아우성가고하호준시상리스도기유경윤미최원에어장로는숙8나인오대"
-        "예회라니순식일의해보그전안요재제구훈을동마트부신철연강희조중드명남문소선9으들만게여승옥거면공국비무"
-        "있건를야권모황데세류배려위양람내발후화과개생송러치차바터노종홍심혜단코레계관네크간분임실래통프타까"
-        "손백광저학적름환음교방당석행용했10루병운포체금와입물할산더합작었반길월히말르온너파것허버카출두되습"
-        "디채혁워웅피없각감군역업년때결매직알른속본천같토력춘테올불청등법메씨설난브처달랑티번키표된며판형린"
-        "집점글항살즈추11언약질벌울외함던태런걸든술좋빈초복않날격플애목근편변평겨절님친료머엄증열잘급돌따겠"
-        "션곽였참새록독란별또못특져투엔많받누페능확느베았늘템품필색망론향께담막립커맞블갈존창악북활줄축령얼"
-        "센링렇녀림혼총육럼완싶먹릴획클12책쪽족솔퍼침패케봐충접졌범왔죽취냐긴푸빛검찾빠렸잡험볼움왜앙쳐왕앤"
-        "밀응츠곳짜락폭극윈협탄랜량귀착련규첨견될끼쓰찰슨죠눈몰앞억슬힘삼넥쿠뭐좀답잠탈룹셔뉴럽놀써택넘났랫"
-        "떠틱뒤및끝셨쟁닌캐냥째폼먼죄놓골농싸웍틀십랩곡뷰널됐휴돼줘엘갑혀찬둘떨굴득켜례첫갔혹릭암익측빨징13"
-        "풍봉웨꾸밤웃효논염념팀돈쉬큰몇욕콘꺼팅램깨폰액팔갖헤벽몸압괴폐탁잖봤즐렌"
-    ),
-    "ru": "3оа4иенвтрс5лкмдп6уячьгбыз7йхфж8шюц9эщ11ё12ъ",
-    "uk": "3ао4ниреівкт5слдмуп6язбгьчй7хцюшжїє8щф12ґ",
-    "el": "3α4οστιενρ5κλπημυάί6δςγόέήωχύ7θφβώ8ζξ10ψ11ϊ12ΐ13ϋ",
-    "he": "3יו4הלארמב5תשנדעחםן6כקספגטז7צ8ךף9ץ",
-    "ar": "3ال4يمنرو5بدتسةعه6كفقأحج7شصطذخزىض8إثغءئ9ظآّ10ؤ12ُ13َ",
-    "th": "4รนาิั5์ุวยตกมทพสเีอช6ลดงธะณศญภ7ปจบถ่คษ้หฐไแู8ำขโ9ฒซผฉฤืฮ็10ฑฏฎฟ11ึใ๊ฆ12ฌ13ฬ",
-    "en": "3ea4nirtosl5hdcmu6ygpbwfk7vj8z9x10q13é",
-    "de": "3en4riasth5ldugcomb6fkwpz7v8üäjö9y10x11ß12q",
-    "fr": "3e4arinstlou5dcmpé6hgvb7fqjy8xè9zà10êkçw11ôî12ëâï13ûùœÿæ",
-    "es": "3ae4ornisl5ctdump6bgv7fhzjyóqá8íé9ñx10ú11kw13ü",
-    "it": "3aieo4nrtlsc5dmupg6vbfz7h8q9àè10k11yòùwjé12ìx",
-    "pt": "3aeo4rsin5dtmlucp6vgbh7fqãz8jçéáí9yxóê10úkõ11wâà12ô13ü",
-    "sv": "3an4eitsrlo5kmudäh6vgpj7bföyåc10wx11qé12z",
-    "da": "3en4rsatild5ogkmh6vfupbj7åøyc8æ10w11zx13éq",
-    "is": "3r4anisetl5ugmdkðfo6hvóíbjá7þöyæpú8é9ýc10x11w12z13q",
-    "pl": "3a4ieonzr5kstcwydmpluj6błg7hęążóś8fć9ń10ź11x12v13q",
-    "cs": "3a4oenvirltk5sdmáup6hcíbjzšy7čěžýéř8fgú9ťůľ10ňxď11ôów12ä13ĺqŕ",
-    "hu": "3a4etnsrli5koázmgéd6bvyhój7pcuföő8üí9úű11xw13q",
-    "ro": "3aie4rntuocl5sdmp6ăbvgf7ţşzhî8â9jx11ykw13q",
-    "hr": "3ai4oenr5jtlksvdmup6bzgčcšć7hž8f10đ11y12w13xq",
-    "tr": "3ae4irnl5kdmsıutyoü6bzgşhç7ğvcöpfİ10j11â12w13xîq",
-}
-# For CJK, the charset whose lead octets up to a limit hold the common characters, and what each of those
-# costs that the table does not list.
-_COMMON: Final = {
-    "ja": ("euc_jp", 0xCF, 14.4), "zh-cn": ("gb2312", 0xD7, 14.6),
-    "zh-tw": ("big5", 0xC6, 14.2), "ko": ("euc_kr", 0xC8, 15.6),
-}  # fmt: skip
 _WESTERN: Final = "en de fr es it pt sv da is"
-_CENTRAL: Final = "pl cs hu ro hr"
+_CENTRAL: Final = "pl cs sk hu ro hr"
 _LATIN: Final = frozenset(f"{_WESTERN} {_CENTRAL} tr".split())
 
 # What each charset is read as, and how many bits that costs beforehand, for some are met less often.
@@ -121,7 +32,7 @@ _READINGS: Final = {
     "iso8859_2": (_CENTRAL, 1.5), "cp1254": ("tr", 0.5), "cp1253": ("el", 3.0), "iso8859_7": ("el", 3.5),
     "cp1255": ("he", 4.0), "cp1256": ("ar", 4.0), "cp874": ("th", 4.0), "utf_8": ("any", 8.0),
 }  # fmt: skip
-_SELDOM: Final = {"is": 5.0, "ro": 1.0, "hr": 0.5}
+_SELDOM: Final = {"is": 5.0, "sk": 2.0, "ro": 1.0, "hr": 0.5}
 # Charsets that are weighed only where the message declares them; any other is read as any language.
 _DECLARED: Final = {
     "iso8859_5": "ru uk", "cp866": "ru", "mac_cyrillic": "ru", "iso8859_8": "he", "iso8859_6": "ar",
@@ -130,7 +41,9 @@ _DECLARED: Final = {
 
 # Costs in bits that no list gives, set on generated texts: names and phrases made of the same lists.
 _ASCII_LETTER, _OTHER_LETTER, _SYMBOL, _UNDECODABLE = 6.0, 14.0, 17.0, 30.0
-_HALF_WIDTH, _RARE_CJK = 14.0, 22.0
+_HALF_WIDTH, _RARE_CJK, _COMMON_CJK = 14.0, 22.0, 13.0
+# ASCII that text seldom has, and that is often the second octet of a CJK character.
+_ASCII_MARKS: Final = dict.fromkeys("^~`{}|\\", 6.0)
 _MARKS: Final = dict.fromkeys("“”‘’–—…€°«»„§№·¡¿ ´º", 7.0)
 _CJK_MARKS: Final = dict.fromkeys(
     "、。・「」【】（）！？：；，．～〜“”‘’…《》－—　★☆◆■●○①②③④⑤⑥⑦⑧⑨⑩㈱№ⅠⅡⅢ", 8.0
@@ -141,16 +54,30 @@ _CJK_MARKS: Final = dict.fromkeys(
 _SEAMS, _SEAM, _SEAM_CJK = re.compile("[A-Za-z](?=[^\x00-\x7f])|[^\x00-\x7f](?=[A-Za-z])").findall, 7.0, 6.0
 _RUNS, _RUN = re.compile("(?<=[^\x00-\x7f])[^\x00-\x7f]").findall, 4.0
 _INSIDES, _INSIDE = re.compile(r"(?<=[^\W\d_])[«»„“”°º´№€§¡¿…—](?=[^\W\d_])").findall, 8.0
+# A closing mark that nothing opened.
+_UNOPENED = re.compile(r"^[^«]*[^\W\d_]»(?!\w)").match
 _FINALS, _FINAL = re.compile(r"[ςךםןףץ]\w").findall, 8.0
 _MIXED_CASE: Final = 8.0
 _WORDS: Final = re.compile(r"[^\W\d_]+").findall
 
 # What evidence is worth: a declaration (two less for each that is likelier), a locale, the body at most; what
 # other mail of the source is in, and that another charset has the same language.
-_PRIOR, _PRIOR_LANGUAGE = 9.0, 4.0
+_PRIOR, _PRIOR_LANGUAGE = 9.0, 5.0
 _DECLARATION, _LOCALE, _BODY, _BODY_LANGUAGE = 16.0, 6.0, 40.0, 15.0
 
 _HIGH = re.compile(rb"[\x80-\xff]")
+# Few characters of two octets in UTF-8, none of them of a language in Latin script.
+_CHANCE = re.compile("[\x00-\x7f]*(?:[\u0180-\u07ff][\x00-\x7f]*){2,4}").fullmatch
+# Octets of a body beyond ASCII that are enough to be sure of its charset.
+_SURE: Final = 12
+# Words of ASCII alone in a header value are addresses, parameter names, extensions: they do not tell one
+# script from another. They end at octets that are never the second one of a CJK character.
+_ASCII_WORDS = re.compile(rb"(?<![^\x00-/:-?])[0-9@-~]+(?![^\x00-/:-?])")
+# But words of a phrase, which tell one language in Latin script from another, and from those in others.
+_PHRASE = re.compile(rb"(?<![^ ])[A-Za-z]{2,}(?![^ ,.!?])").findall
+_OTHER_SCRIPT: Final = 3.0
+# Tags of a body, whole or cut off, do not either; its other words are prose.
+_TAGS = re.compile(rb"<[!-;=?-~][\t-;=?-~]*>?|[\t-;=?-~]*[!-;=?-~]>")
 # Latin script has no such runs, and leaving it out here halves the time for all others.
 _LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
 
@@ -168,8 +95,9 @@ def decode_8bit(
 ) -> tuple[str, str]:
     """Return the text of octets that name no charset, and the Python codec that it was read with.
 
-    Valid UTF-8 is UTF-8 and ISO 2022 escapes are ISO-2022-JP, whatever else is known. `candidates` are
-    charsets that are declared nearby, likeliest first; `body` is text of the same message as stored;
+    Valid UTF-8 is UTF-8 (but for the few characters of `may_be_chance`, in a message whose body says
+    otherwise) and ISO 2022 escapes are ISO-2022-JP, whatever else is known. `candidates` are charsets that
+    are declared nearby, likeliest first; `body` is text of the same message as stored;
     `prior` is the codec that other mail of its source is in (`_prior.settle_charset`); `locale` is a
     language tag (``ja``, ``zh_TW``). What cannot be known comes back as ASCII with surrogates for the other
     octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
@@ -183,21 +111,61 @@ def decode_8bit(
                 return text, codec
         return raw.decode("ascii"), "ascii"
     if (text := decode_strictly(raw, "utf_8")) is not None:
-        return text, "utf_8"
+        codec = _cjk_codec(sample(body)) if body and may_be_chance(text) else ""
+        cjk = common_cjk(raw, codec)
+        return (text, "utf_8") if cjk is None else (cjk, codec)
     priors = _priors(tuple(candidates[:8]), locale, prior)
-    from_body = _from_body(_sample(body), tuple(priors))
+    from_body = _from_body(sample(body), tuple(priors))
     before = {reading: bits + from_body.get(reading, 0.0) for reading, bits in priors.items()}
-    weights = _weigh(raw[:1000], before, 0.0)
+    weights = _weigh(_ASCII_WORDS.sub(b"", raw[:1000]), _with_phrase(before, raw[:1000]), 0.0)
     codec, language = min(weights, key=weights.__getitem__)
     text = raw.decode(codec, errors_for(codec))
     strange = [_costs(language)[char] for char in text[:1000] if not char.isascii()]
-    poor = 2 * sum(bits >= _SYMBOL for bits in strange) > len(strange)
+    rare = _RARE_CJK if language in COMMON else _SYMBOL
+    poor = (
+        2 * sum(bits >= rare for bits in strange) > len(strange) and from_body.get((codec, language)) != 0.0
+    )
     left_over = len(no_text(text))
     if (poor or left_over) and (guess := _ask_chardet(raw)) is not None:
         return guess
     if not poor and 8 * left_over <= len(_HIGH.findall(raw)):
         return text, codec
     return raw.decode("ascii", "surrogateescape"), "unknown-8bit"
+
+
+def may_be_chance(text: str) -> bool:
+    """Whether octets that are valid UTF-8 and say `text` could be one or two CJK characters all the same.
+
+    谢谢 in GB18030 is лл in UTF-8. Of names of two characters one in thirty is such, of four one in a
+    thousand; text of Latin letters, or of three octets a character, never is.
+    """
+    return bool(_CHANCE(text)) and not _SEAMS(text)
+
+
+def common_cjk(raw: bytes, codec: str) -> str | None:
+    """Return the text of `raw` in a CJK codec if it is of common characters, else None."""
+    languages = _languages(codec) if codec in _READINGS else []
+    text = decode_strictly(raw, codec) if COMMON.keys() & languages else None
+    if text is None or _SEAMS(text):
+        return None
+    strange = [char for char in text if not char.isascii()]
+    bits = min(sum(map(_costs(language).__getitem__, strange)) for language in languages)
+    return text if bits < _COMMON_CJK * len(strange) else None
+
+
+@lru_cache(maxsize=8)
+def _cjk_codec(lines: bytes) -> str:
+    """Return the codec of a body that is surely CJK text and no UTF-8, else ""."""
+    if len(_HIGH.findall(lines)) < _SURE or iso_2022_jp(lines):
+        return ""
+    try:
+        # Not final: the lines may end in mid-character.
+        codecs.getincrementaldecoder("utf-8")().decode(lines)
+    except UnicodeDecodeError:
+        weights = _weigh(lines, dict.fromkeys(_priors((), None), 0.0), 0.0)
+        codec, language = min(weights, key=weights.__getitem__)
+        return codec if language in COMMON else ""
+    return ""
 
 
 @lru_cache(maxsize=32)
@@ -256,25 +224,46 @@ def _weigh(octets: bytes, before: dict[_Reading, float], margin: float) -> dict[
     return weights
 
 
-def _sample(body: bytes) -> bytes:
+def _with_phrase(before: dict[_Reading, float], octets: bytes) -> dict[_Reading, float]:
+    """Add to each reading what the ASCII words of a phrase say against its language."""
+    words = b" ".join(_PHRASE(octets)).decode("ascii")
+    if not words:
+        return before
+    costs = {one: sum(map(_costs(one).__getitem__, words)) for one in _LATIN}
+    least = min(costs.values())
+    return {
+        reading: bits
+        + (
+            costs[reading[1]] - least
+            if reading[1] in costs
+            else 0.0
+            if reading[1] in COMMON
+            else _OTHER_SCRIPT
+        )
+        for reading, bits in before.items()
+    }
+
+
+def sample(body: bytes) -> bytes:
     """Return a few lines of a body that hold something other than ASCII, or nothing."""
     found = _HIGH.search(body)
     start = found.start() if found else body.find(b"\x1b$")
     if start < 0:
         return b""
-    return body[max(start - 100, body.rfind(b"\n", 0, start) + 1) : start + 400]
+    lines = body[max(start - 100, body.rfind(b"\n", 0, start) + 1) : start + 400]
+    return _TAGS.sub(b" ", lines) if b">" in lines else lines
 
 
 @lru_cache(maxsize=8)
-def _from_body(sample: bytes, readings: tuple[_Reading, ...]) -> dict[_Reading, float]:
+def _from_body(lines: bytes, readings: tuple[_Reading, ...]) -> dict[_Reading, float]:
     """Return what the body holds against each reading; its language alone where its charset is named."""
-    if not sample:
+    if not lines:
         return {}
     try:
-        # Not final: the sample may end in mid-character.
-        text = iso_2022_jp(sample) or codecs.getincrementaldecoder("utf-8")().decode(sample)
+        # Not final: the lines may end in mid-character.
+        text = iso_2022_jp(lines) or codecs.getincrementaldecoder("utf-8")().decode(lines)
     except UnicodeDecodeError:
-        limit, weights = _BODY, _weigh(sample, dict.fromkeys(readings, 0.0), _BODY)
+        limit, weights = _BODY, _weigh(lines, dict.fromkeys(readings, 0.0), _BODY)
     else:
         limit = _BODY_LANGUAGE
         spoken = {language for _, language in readings} - {"any"}
@@ -286,7 +275,7 @@ def _from_body(sample: bytes, readings: tuple[_Reading, ...]) -> dict[_Reading, 
 
 def _patterns(text: str, language: str) -> float:
     """Return what `text` costs in a language over its characters: their case, and what stands together."""
-    if language in _COMMON:
+    if language in COMMON:
         return _SEAM_CJK * len(_SEAMS(text))
     bits = 0.0
     words = _WORDS(text)
@@ -304,7 +293,7 @@ def _patterns(text: str, language: str) -> float:
             bits += _MIXED_CASE * (rises or 0.5)
     if words and words[0].islower():
         bits += 1.5
-    bits += _INSIDE * len(_INSIDES(text))
+    bits += _INSIDE * (len(_INSIDES(text)) + bool(_UNOPENED(text)))
     if language in _LATIN:
         return bits + _RUN * len(_RUNS(text))
     return bits + _SEAM * len(_SEAMS(text)) + _FINAL * len(_FINALS(text))
@@ -314,11 +303,11 @@ class _Costs(dict[str, float]):
     """What each character costs in a language; what no table lists is judged by its kind, once."""
 
     def __init__(self, language: str) -> None:
-        super().__init__(_CJK_MARKS if language in _COMMON else _MARKS)
+        super().__init__(_CJK_MARKS if language in COMMON else _MARKS)
         self._language = language
         for octet in range(128):
-            self[chr(octet)] = _ASCII_LETTER if chr(octet).isalpha() else 0.0
-        for bits, chars in re.findall(r"(\d+)(\D+)", _TABLES.get(language, "")):
+            self[chr(octet)] = _ASCII_LETTER if chr(octet).isalpha() else _ASCII_MARKS.get(chr(octet), 0.0)
+        for bits, chars in re.findall(r"(\d+)(\D+)", TABLES.get(language, "")):
             for char in chars:
                 self[char] = self[char.upper()] = float(bits)
 
@@ -333,11 +322,11 @@ class _Costs(dict[str, float]):
             return _UNDECODABLE
         if self._language == "any":
             return _ASCII_LETTER
-        if self._language not in _COMMON:
+        if self._language not in COMMON:
             return _OTHER_LETTER if char.isalpha() else _SYMBOL
         if "\uff61" <= char <= "\uff9f":
             return _HALF_WIDTH
-        charset, last, bits = _COMMON[self._language]
+        charset, last, bits = COMMON[self._language]
         octets = char.encode(charset, "replace")
         return bits if len(octets) == 2 and char.isalpha() and octets[0] <= last else _RARE_CJK
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from ._charset import decode_8bit
@@ -303,6 +304,10 @@ class _Field:
                 texts = [decode_strictly(part, codec) for part in parts]
                 if None not in texts:
                     return _Piece(_LINE_END.sub(" ", "".join(filter(None, texts))), source)
+            # One that is damaged, or holds raw octets, says nothing of the others.
+            runs = groupby(octets, lambda part: decode_strictly(part, codec) is not None)
+            said = [self.text(b"".join(run), charset) for _, run in runs]
+            return _Piece(_LINE_END.sub(" ", "".join(said)), source)
         return _Piece(_LINE_END.sub(" ", self.text(whole, charset)), source)
 
     def text(self, octets: bytes, charset: str) -> str:

@@ -1,4 +1,4 @@
-"""Header values of any text, put into 7-bit octets: RFC 2047 words, RFC 2231 parameters, and folding.
+"""Header values of any text, put into 7-bit octets: RFC 2047 words, and folding.
 
 Each encoder takes a value as one line of text. What needs no encoding stays as it is written; what needs
 it is what is not ASCII, and words too long for any line. Octets of an unknown charset come as surrogates
@@ -23,32 +23,30 @@ from unmbox._fields import MAX_LINE
 MAX_WORD: Final = 900
 """Characters of a word that may stand unbroken in a line of its own."""
 _FOLD_AT: Final = 76  # RFC 2047 §2 for lines with encoded-words; RFC 5322 §2.1.1 advises 78
-_PAYLOAD: Final = 75 - len("=?unknown-8bit?Q??=")
+PAYLOAD: Final = 75 - len("=?unknown-8bit?Q??=")
+"""Octets that one encoded-word, or one part of a parameter, holds at most."""
 
 _WHITE_SPACE = re.compile(r"([ \t]+)")
 # Spaces inside are against RFC 2047, and in real mail; a fold there would tear the word in two.
 _ENCODED_WORD = re.compile(r"(=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=)")
+_IS_ENCODED_WORD = re.compile(r"=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=").fullmatch
+# The same in any text, where its end may be missing.
+_WORD_OF = re.compile(
+    r"=\?([^?\s]{1,60})\?[BbQq]\?(?:[^?]*\?=(?!\?[^?\s]{1,60}\?[BbQq]\?)|(?:(?!=\?)[^?\s])*\??)"
+)
 _LEXEMES = re.compile(r'=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t]+|\\')
-# A semicolon, or text without: a backslash takes the octet after it along.
-_PARAMETER_LEXEMES = re.compile(r'\\.|[";]|[^\\";]+|\\')
-_PARAMETER = re.compile(
-    r"([ \t]*)([!#$&+\-.0-9A-Z^_`a-z{|}~]{1,60})((?:\*[0-9]{1,3})?\*?)([ \t]*=[ \t]*)(.*)", re.DOTALL
-).fullmatch
 _CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
 _MARKS: Final = frozenset(",:;)>")
-_PARENTHESIS = re.compile(r"[()]")
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_BETWEEN_PARENTHESES = re.compile(r"[^()]+")
+# But half of a character whose charset nobody knows.
+_ESCAPED = re.compile(r"(?<![\udc80-\udcff])\\(.)", re.DOTALL)
 
-_ALPHANUMERIC: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+ALPHANUMERIC: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # RFC 2047 §5 (3), the narrowest of its sets: what these spell is right wherever a word may stand.
 _Q: Final = ["_" if octet == 32 else f"={octet:02X}" for octet in range(256)]
-# RFC 2231 §7: attribute-char.
-_PERCENT: Final = [f"%{octet:02X}" for octet in range(256)]
-for _octet in _ALPHANUMERIC + b"!*+-/":
+for _octet in ALPHANUMERIC + b"!*+-/":
     _Q[_octet] = chr(_octet)
-for _octet in _ALPHANUMERIC + b"!#$&+-.^_`{|}~":
-    _PERCENT[_octet] = chr(_octet)
-_Q_COSTS, _PERCENT_COSTS = bytes(map(len, _Q)), bytes(map(len, _PERCENT))
+_Q_COSTS: Final = bytes(map(len, _Q))
 _HIGH = re.compile(rb"[\x1b\x80-\xff]")
 _LONG_WORD = re.compile(rf"(?<![^ \t])[^ \t]{{{MAX_WORD + 1}}}").search
 # Words, and characters of a word, that are encoded at a time: memory stays flat, however long a value is.
@@ -68,31 +66,33 @@ def encoded_words(text: str) -> str:
     """Return `text` as encoded-words of at most 75 characters, each of whole characters (RFC 2047 §2, §5)."""
     if len(text) > _AT_ONCE:
         return " ".join(encoded_words(text[at : at + _AT_ONCE]) for at in range(0, len(text), _AT_ONCE))
-    charset, octets = _octets(text)
+    charset, octets = octets_of(text)
     costs = octets.translate(_Q_COSTS)
     if sum(costs) <= (len(octets) + 2) // 3 * 4:
-        return " ".join(f"=?{charset}?Q?{_spelled(_Q, octets[a:b])}?=" for a, b in _cuts(octets, costs))
+        return " ".join(f"=?{charset}?Q?{spelled(_Q, octets[a:b])}?=" for a, b in cuts(octets, costs))
     # Three octets become four characters; a third more each is a cost that never under-counts them.
-    chunks = (octets[a:b] for a, b in _cuts(octets, [4 / 3] * len(octets)))
+    chunks = (octets[a:b] for a, b in cuts(octets, [4 / 3] * len(octets)))
     return " ".join(
         f"=?{charset}?B?{binascii.b2a_base64(chunk, newline=False).decode()}?=" for chunk in chunks
     )
 
 
-def _spelled(table: Sequence[str], octets: bytes) -> str:
+def spelled(table: Sequence[str], octets: bytes) -> str:
+    """Return octets in the forms that a table has for each."""
     return "".join([table[octet] for octet in octets])
 
 
-def _octets(text: str) -> tuple[str, bytes]:
+def octets_of(text: str) -> tuple[str, bytes]:
+    """Return the octets of text, surrogates as the octets that they were, and the name of their charset."""
     try:
         return "UTF-8", text.encode()
     except UnicodeEncodeError:
         return "unknown-8bit", text.encode("utf-8", "surrogateescape")
 
 
-def _cuts(octets: bytes, costs: Sequence[float]) -> Iterator[tuple[int, int]]:
-    """Cut `octets` before characters, such that each piece costs at most `_PAYLOAD`."""
-    if sum(costs) <= _PAYLOAD - 3:
+def cuts(octets: bytes, costs: Sequence[float]) -> Iterator[tuple[int, int]]:
+    """Cut `octets` before characters, such that each piece costs at most `PAYLOAD`."""
+    if sum(costs) <= PAYLOAD - 3:
         yield 0, len(octets)
         return
     start, size, last = 0, 0.0, 0
@@ -102,7 +102,7 @@ def _cuts(octets: bytes, costs: Sequence[float]) -> Iterator[tuple[int, int]]:
             last, since = at, 0.0
         size += cost
         since += cost
-        if size > _PAYLOAD - 3 and last > start:
+        if size > PAYLOAD - 3 and last > start:
             yield start, last
             start, size = last, since
     yield start, len(octets)
@@ -123,7 +123,7 @@ class _Unit:
     @property
     def is_encoded(self) -> bool:
         """Whether a reader would drop white space between this word and an encoded one."""
-        return self.encode or (self.written.startswith("=?") and self.written.endswith("?="))
+        return self.encode or bool(_IS_ENCODED_WORD(self.written))
 
 
 def encode_text(text: str) -> str:
@@ -183,9 +183,8 @@ def _decode_broken(units: list[_Unit]) -> None:
             run.append(unit)
             continue
         if any(each.encode for each in run):
-            whole = run[0].written + "".join([each.space + each.written for each in run[1:]])
-            # What is longer than any header says nothing worth its decoding.
-            run[0].text = decode_text(_as_declared(whole)) if len(whole) <= _AT_ONCE else whole
+            whole = run[0].text + "".join([each.space + each.text for each in run[1:]])
+            run[0].text = words_said(whole)
             run[0].encode = True
             for each in run[1:]:
                 each.space = each.written = each.text = ""
@@ -193,14 +192,36 @@ def _decode_broken(units: list[_Unit]) -> None:
         run = []
 
 
-def _as_declared(text: str) -> bytes:
-    """Return text as octets, those beyond ASCII in the charset that its first encoded-word declares."""
-    declared = _ENCODED_WORD.search(text)
-    codec = codec_name(declared[1].split("?")[1].partition("*")[0]) if declared else None
+def words_said(text: str) -> str:
+    """Return what text with encoded-words in it says.
+
+    What is longer than any header says nothing worth its decoding.
+    """
+    if "=?" not in text or len(text) > _AT_ONCE:
+        return text
+    out: list[str] = []
+    run, of, at = "", "", 0  # adjacent encoded-words of one charset, and where they end
+    for match in [*_WORD_OF.finditer(text), None]:
+        between = text[at : match.start() if match else len(text)]
+        apart = not run or between.strip(" \t")
+        if run and (apart or match is None or match[1].lower() != of):
+            out.append(_decoded(run, of))
+            run = ""
+        if apart or match is None:
+            out.append(between)
+        if match:
+            run, of, at = f"{run} {match[0]}".strip(" "), match[1].lower(), match.end()
+    return "".join(out)
+
+
+def _decoded(words: str, charset: str) -> str:
+    """Return what encoded-words say; letters in them that are no ASCII were octets of their charset."""
     try:
-        return text.encode(codec or "utf-8")
+        octets = words.encode(codec_name(charset.partition("*")[0]) or "utf-8")
     except UnicodeError:
-        return text.encode("utf-8", "surrogateescape")
+        octets = words.encode("utf-8", "surrogateescape")
+    # Marks around keep the white space that the words themselves say.
+    return decode_text(b"|" + octets + b"|")[1:-1]
 
 
 def _joined(units: list[_Unit], before: _Unit | None = None) -> str:
@@ -208,8 +229,12 @@ def _joined(units: list[_Unit], before: _Unit | None = None) -> str:
 
     RFC 2047 §6.2: a reader drops white space between encoded-words, so what shall be seen goes inside one.
     """
-    if any(unit.encode and "=?" in unit.written for unit in units):
-        _decode_broken(units)
+    if any(unit.encode for unit in units):
+        for unit in units:
+            # Of one that is cut off, or glued to a word, readers differ on what it and the space behind say.
+            unit.encode = unit.encode or ("=?" in unit.written and not _IS_ENCODED_WORD(unit.written))
+        if any(unit.encode and "=?" in unit.written for unit in units):
+            _decode_broken(units)
     out: list[str] = []
     run: list[str] = []
     for unit in units:
@@ -326,13 +351,12 @@ def _kind(word: list[str]) -> str:
 
 
 def _comment(written: str) -> str:
-    if not needs_encoding(written):
-        return written
-    parts = StringIO()
-    for part in _split(_PARENTHESIS, written):
-        words = part.rstrip(" \t")
-        parts.write(encode_text(words) + part[len(words) :])
-    return parts.getvalue()
+    return _BETWEEN_PARENTHESES.sub(_part_of_comment, written) if needs_encoding(written) else written
+
+
+def _part_of_comment(match: re.Match[str]) -> str:
+    words = match[0].rstrip(" \t")
+    return encode_text(words) + match[0][len(words) :]
 
 
 def _ascii_address(written: str) -> str:
@@ -345,69 +369,7 @@ def _ascii_address(written: str) -> str:
     return percent_encoded((head + at + domain).encode("utf-8", "surrogateescape")).decode()
 
 
-# -- parameters, and fields that take no encoding --------------------------------------------------------
-
-
-def encode_parameters(text: str, *, loose: bool = False) -> str:
-    """Return a Content-Type or Content-Disposition value with its parameters in RFC 2231 form where needed.
-
-    `loose` puts a space after each semicolon, to fold at.
-    """
-    parts = list(_parameters(text))
-    extended = {match[2].lower() for part in parts if (match := _PARAMETER(part)) and match[3]}
-    out = []
-    for part in parts:
-        match = _PARAMETER(part)
-        if not needs_encoding(part):
-            out.append(part)
-        elif match and out:
-            out.append(_parameter(match, taken=match[2].lower() in extended))
-        else:
-            out.append(percent_encoded(part.encode("utf-8", "surrogateescape")).decode())
-    separator = "; " if loose else ";"
-    return separator.join([part.lstrip() if loose else part for part in out])
-
-
-def _parameters(text: str) -> Iterator[str]:
-    """Cut a value at the semicolons outside quoted strings."""
-    part: list[str] = []
-    quoted = False
-    for match in _PARAMETER_LEXEMES.finditer(text):
-        lexeme = match[0]
-        if lexeme == ";" and not quoted:
-            yield "".join(part)
-            part = []
-            continue
-        quoted ^= lexeme == '"'
-        part.append(lexeme)
-    yield "".join(part)
-
-
-def _parameter(match: re.Match[str], *, taken: bool) -> str:
-    """Write one parameter anew. `taken`: an RFC 2231 form of it, or a part of one, stands there already."""
-    space, name, form, equals, value = match.groups()
-    value = value.strip(" \t")
-    if form.endswith("*"):
-        return (
-            f"{space}{name}{form}{equals}{percent_encoded(value.encode('utf-8', 'surrogateescape')).decode()}"
-        )
-    if value.startswith('"'):
-        value = _ESCAPED.sub(r"\1", value[1:].removesuffix('"'))
-    charset, octets = _octets(value)
-    if taken:
-        # Readers take the other one; what this one said goes where most of them would look for it.
-        return f'{space}{name}{form}{equals}"{encoded_words(value)}"'
-    costs = octets.translate(_PERCENT_COSTS)
-    if sum(costs) <= _PAYLOAD:
-        return f"{space}{name}*={charset}''{_spelled(_PERCENT, octets)}"
-    pieces = (_spelled(_PERCENT, octets[a:b]) for a, b in _cuts(octets, costs))
-    # RFC 2231 §4.1: the charset stands in the first part alone.
-    return ";".join(
-        [
-            f"{space or ' '}{name}*{n}*={'' if n else charset + chr(39) * 2}{piece}"
-            for n, piece in enumerate(pieces)
-        ]
-    )
+# -- fields that take no encoding ------------------------------------------------------------------------
 
 
 def percent_encoded(octets: bytes) -> bytes:

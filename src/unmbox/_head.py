@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -140,12 +140,21 @@ class MessageHead:
     def _decoded(self, name: bytes, value: bytes) -> str:
         if value.isascii() or not is_unclear(value):
             return _decoded(name, value)
-        if self.raw8 is None:
-            prior, locale = self._evidence
-            fields = [] if too_many(self.block) else split_fields(split_block(self.block).header)
-            self.raw8 = Raw8Bit(unclear_values(fields) or [value], self.block, b"", locale, prior)
+        raw8 = self.raw8 or self.settle(b"", [value])
         decode = _decode.decode_addresses if name in _ADDRESSES else _decode.decode_text
-        return decode(value, (), self.raw8.text)
+        return decode(value, (), raw8.text)
+
+    def unclear(self) -> list[bytes]:
+        """The raw values of which a charset has to be found out."""
+        if self.block.isascii() or too_many(self.block):
+            return []
+        return unclear_values(split_fields(split_block(self.block).header))
+
+    def settle(self, body: bytes, others: Sequence[bytes] = ()) -> Raw8Bit:
+        """Find out the charset of raw values (of `others`, where no field has one) with the body's help."""
+        prior, locale = self._evidence
+        self.raw8 = Raw8Bit(self.unclear() or others, self.block, body, locale, prior)
+        return self.raw8
 
     def __getitem__(self, name: str) -> str | None:
         """The decoded text of the first field called `name` (in any case), None where there is none."""

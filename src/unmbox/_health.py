@@ -34,7 +34,7 @@ _KNOWN: Final = (_ONCE | USUAL | SIGNS | {PATH, PRECEDENCE}) - _BOOKKEEPING
 _MOST: Final = 40  # of these fields, in mail that anybody wrote
 _is_date = re.compile(COMMON_DATE).fullmatch
 _is_id = re.compile(rb"<[!-;=?-~]+>").fullmatch
-_is_said = re.compile(rb"[!-~]").match
+_is_said = re.compile(rb"[ \t<>,;]*[!-+\--:=?-~]").match  # brackets alone name nobody
 
 
 def sound_fields(block: bytes) -> dict[bytes, bytes] | None:

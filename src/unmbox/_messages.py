@@ -11,6 +11,7 @@ from unmbox._block import Repair
 from unmbox._head import MessageHead
 from unmbox._opened import Opened
 from unmbox._parser import Parser
+from unmbox._raw8 import BODY
 from unmbox._report import Damage
 from unmbox._single import parser_for
 from unmbox._writer import EmlWriter
@@ -116,6 +117,10 @@ class Stream(Generic[M]):
         self._variant = variant
         self._parser = Parser(variant=variant)
         self._events: deque[Event | _Mark] = deque()
+        # A message whose raw octets the body may explain, and what has come of it for that.
+        self._waiting: M | None = None
+        self._ahead: deque[Event | _Mark] = deque()
+        self._octets = 0
         self.writer()  # a bad option is an error now, not at the first message
 
     def writer(self) -> EmlWriter:
@@ -150,15 +155,41 @@ class Stream(Generic[M]):
 
     def next_message(self) -> M | None:
         """The next message whose head has come, without what is left unread of the last; None as above."""
-        while event := self.next_event():
+        while not self._waiting and (event := self.next_event()):
             if isinstance(event, Head):
-                self.current = self._new(event, self)
-                return self.current
+                self.current = message = self._new(event, self)
+                if message.unclear():
+                    self.current, self._waiting = None, message
+                    break
+                return message
             if isinstance(event, End) and self.current is not None:
                 self.current.length = event.length
+        if self._waiting and self._has_body():
+            message, self._waiting = self._waiting, None
+            bodies = (event.data for event in self._ahead if isinstance(event, Body))
+            message.settle(b"".join(bodies))
+            self._events.extendleft(reversed(self._ahead))
+            self._ahead.clear()
+            self._octets = 0
+            self.current = message
+            return message
         if self.ended:
             self.current = None
         return None
+
+    def _has_body(self) -> bool:
+        """Whether as much has come of the waiting message's body as may tell its charset."""
+        while self._events and self._octets < BODY:
+            event = self._events[0]
+            if isinstance(event, (Head, _Mark)):
+                return True
+            self._ahead.append(event)
+            self._events.popleft()
+            if isinstance(event, Body):
+                self._octets += len(event.data)
+            elif isinstance(event, End):
+                return True
+        return self.ended or self._octets >= BODY
 
 
 class Feed:

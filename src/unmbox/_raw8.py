@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from unmbox._charset import decode_8bit
+from unmbox._charset import common_cjk, decode_8bit, may_be_chance, sample
 from unmbox._codecs import codec_name, decode_strictly
 
 BODY: Final = 1 << 16
@@ -27,8 +27,11 @@ _PRINTABLE: Final = bytes(range(32, 127))
 
 
 def is_unclear(value: bytes) -> bool:
-    """Whether octets are beyond ASCII and no UTF-8, so that their charset has to be found out."""
-    return not value.isascii() and decode_strictly(value, "utf_8") is None
+    """Whether octets are beyond ASCII and not surely UTF-8, so that their charset has to be found out."""
+    if value.isascii():
+        return False
+    text = decode_strictly(value, "utf_8")
+    return text is None or may_be_chance(text)
 
 
 class Raw8Bit:
@@ -46,13 +49,16 @@ class Raw8Bit:
         locale: str | None = None,
         prior: str = "",
     ) -> None:
-        self._sample = b"\n".join(values)[:_SAMPLE]
-        self._declared = declared
-        self._body = body[:BODY]
+        values = list(values)
+        # What is UTF-8 after all would mislead.
+        others = [value for value in values if decode_strictly(value, "utf_8") is None]
+        self._sample = b"\n".join(others or values)[:_SAMPLE]
+        body = body[:BODY]
+        self._candidates = _declared_charsets(declared + b"\n" + body) if self._sample else []
+        self._body = sample(body) if self._sample else b""  # a message may be kept, with this
         self._locale = locale
         self._prior = prior
         self._codec: str | None = None
-        self._candidates: list[str] = []
         self._guesses = _GUESSES
 
     def text(self, value: bytes) -> str:
@@ -60,11 +66,10 @@ class Raw8Bit:
         if b"\x1b" in value and value.isascii():
             return decode_8bit(value)[0]  # ISO-2022-JP, which is 7-bit
         text = decode_strictly(value, "utf_8")
-        if text is None:
+        if text is None or may_be_chance(text):
             if self._codec is None:
-                self._candidates = _declared_charsets(self._declared + b"\n" + self._body)
                 self._codec = self._guess(self._sample)
-            text = _decoded(value, self._codec)
+            text = _decoded(value, self._codec) if text is None else common_cjk(value, self._codec) or text
         if text is None and self._guesses > 0:
             self._guesses -= 1
             text = _decoded(value, self._guess(value))

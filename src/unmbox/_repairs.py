@@ -16,6 +16,7 @@ from typing import Final
 from unmbox import _encode, _made
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
 from unmbox._fields import MAX_LINE, Field
+from unmbox._parameters import encode_parameters
 from unmbox._signatures import DAMAGE
 
 _STRAY = re.compile(rb">?From (?![ \t]*:)").match
@@ -211,9 +212,9 @@ def _bad_date(block: Block) -> None:
 
 @_rule("empty-from", "RFC 5322 §3.6.2", _REMOVES)
 def _empty_from(block: Block) -> None:
-    """A From without a value is moved out of the way."""
+    """A From without a value, or with empty brackets alone, is moved out of the way."""
     for field in block.called(b"from"):
-        if not field.value:
+        if not field.value.strip(b"<>,; \t"):
             block.rename("empty-from", field, ORIGINAL)
 
 
@@ -259,7 +260,7 @@ def _8bit_address(block: Block) -> None:
 def _8bit_parameter(block: Block) -> None:
     """Raw 8-bit text in parameters (`filename=`, `name=`) is written as RFC 2231 has it."""
     for field in _raw(block, _PARAMETERS):
-        _refold(block, "8bit-parameter", field, _encode.encode_parameters(block.text(field)))
+        _refold(block, "8bit-parameter", field, encode_parameters(block.text(field)))
 
 
 @_rule("8bit-structured", "RFC 5322 §2.2", _CHANGES)
@@ -299,7 +300,7 @@ def _loose(key: bytes, text: str) -> str | None:
         encoded = _encode.encode_addresses(text, loose=True)
         return encoded[0] if encoded else None
     if key in _PARAMETERS:
-        return _encode.encode_parameters(text, loose=True)
+        return encode_parameters(text, loose=True)
     if key in STRUCTURED:
         octets = text.encode("utf-8", "surrogateescape")
         return _loosened(_encode.percent_encoded(octets)).decode()

@@ -51,6 +51,9 @@ def sources(query: Query, suspect: Container[str]) -> Iterator[Found]:
     while stray:
         yield from _of_no_source(*stray)
         stray = next(strays, None)
+    for _first, *before in query("SELECT * FROM pending"):
+        if before[-1] != source_sum(before[:-1]):
+            yield "row", f"pending {before[1]}", _EDITED
     yield from _unfinished(query)
 
 
