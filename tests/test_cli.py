@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import unmbox
+from packing import zipped
 from unmbox import _often
 from unmbox._command_convert import command as convert_command
 from unmbox._inspect import inspect as inspect_mailboxes
@@ -173,6 +174,27 @@ def test_several_sources_and_options(mailbox: Path, eml: Path) -> None:
     assert (done.status, done.json["written"]) == (0, 15)
     assert all(b"\r" not in path.read_bytes() for path in emls(eml))
     assert len(emls(eml / "a@example.org")) == 3
+
+
+def test_where_nothing_could_be_read_it_is_no_success(tmp_path: Path, eml: Path) -> None:
+    data = bytearray(zipped({"a.mbox": mails(1)}))
+    for sign, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(sign) + at] |= 1  # encrypted
+    (tmp_path / "a.zip").write_bytes(data)
+    for command in (("convert", tmp_path / "a.zip", eml), ("inspect", tmp_path / "a.zip")):
+        done = unmbox_(*command)
+        assert done.status == 2
+        assert "password" in done.err
+    (tmp_path / "b.mbox").write_bytes(mails(1))
+    assert unmbox_("convert", tmp_path / "a.zip", tmp_path / "b.mbox", eml).status == 1
+    assert unmbox_("convert", tmp_path / "a.zip", tmp_path / "b.mbox", eml).status == 1
+
+
+def test_what_is_left_in_bodies_is_not_said_to_be_for_signatures(tmp_path: Path, eml: Path) -> None:
+    (tmp_path / "a.mbox").write_bytes(mails(1).replace(b"Hello", b"He\0llo") + b"\0\n")
+    done = unmbox_("convert", tmp_path / "a.mbox", eml)
+    assert "left as they are, being in bodies: body-nul 1" in done.out
+    assert "signatures" not in done.out
 
 
 def test_variant_is_passed_on(tmp_path: Path, eml: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 import click
@@ -73,14 +73,25 @@ def opened(sources: Sequence[str]) -> list[str | BinaryIO]:
     return [sys.stdin.buffer if source == "-" else source for source in sources]
 
 
-def status(not_mbox: Sequence[str], damaged: Iterable[Damage] = (), missing: Iterable[str] = ()) -> int:
-    """Complain of what is amiss with the sources; returns the exit status that follows from that."""
-    found = DONE
+def status(
+    not_mbox: Sequence[str],
+    damaged: Sequence[Damage] = (),
+    missing: Sequence[str] = (),
+    *,
+    nothing: bool = False,
+) -> int:
+    """Complain of what is amiss with the sources; returns the exit status that follows from that.
+
+    `nothing` says that nothing was read of them: then none could be, if any is damaged.
+    """
     for sentence in (*(f"damaged: {each}" for each in damaged), *(f"missing: {each}" for each in missing)):
         complain(sentence)
-        found = DAMAGED
+    found = DAMAGED if damaged or missing else DONE
+    if nothing and damaged:
+        found = BAD_USE
     for name in not_mbox:
         complain(
-            f'{name} is no mbox: no line of it that begins "From " starts a message. Is it the right file?'
+            f'{name} is no mbox, and holds none: no line of it that begins "From " starts a message. '
+            "Is it the right file?"
         )
     return BAD_USE if not_mbox else found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 import unmbox
+from unmbox.profiles import BODY_REPAIRS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,8 +44,11 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
         lines.append(f"{_count(report.collisions, 'message')} kept that share a Message-ID with another mail")
     if report.repairs:
         lines.append(f"repairs: {_codes(report.repairs)}")
-    if report.left_out:
-        lines.append(f"left out to keep signatures whole: {_codes(report.left_out)}")
+    in_bodies = {code: count for code, count in report.left_out.items() if code in BODY_REPAIRS}
+    if signed := {code: count for code, count in report.left_out.items() if code not in BODY_REPAIRS}:
+        lines.append(f"left out to keep signatures whole: {_codes(signed)}")
+    if in_bodies:
+        lines.append(f"left as they are, being in bodies: {_codes(in_bodies)}")
     if report.rejected:
         lines.append(
             f'{_count(report.rejected, "line")} beginning "From " left as text: unmbox inspect says why'
