@@ -259,6 +259,7 @@ def profile(folder: Path, **members: Any) -> Path:
 
 
 ATTACHED = "--b\nContent-Type: text/plain\nContent-Disposition: attachment; filename=a\n\nx\n"
+PARTS = "--b\nContent-Type: {}\n\nx\n"
 
 
 @pytest.mark.parametrize(
@@ -268,6 +269,10 @@ ATTACHED = "--b\nContent-Type: text/plain\nContent-Disposition: attachment; file
         ({"attachments": 2}, mail(1, ATTACHED * 3 + "--b--"), "attachments: 3 attachments, at most 2"),
         ({"attachments": 2}, mail(1, ATTACHED * 2), ""),
         ({"attachments": 1}, mail(1, ATTACHED.replace(": att", ":\n ATT") * 2), "attachments: 2"),
+        ({"attachments": 1}, mail(1, PARTS.format("application/pdf;\n\tname=a.pdf") * 2), "attachments: 2"),
+        ({"attachments": 1}, mail(1, PARTS.format("image/png; NAME*=\"utf-8''%61\"") * 2), "attachments: 2"),
+        ({"attachments": 1}, mail(1, PARTS.format("text/plain; charset=utf-8") * 2), ""),
+        ({"attachments": 1}, mail(1, "Content-Type: image/png; name=a\n" * 2), ""),
         ({"recipients": 2}, mail(1, "", "Cc: x@y, z@y", "Bcc: u@v"), "recipients: 4 addresses"),
         ({"recipients": 2}, mail(1, "", "Cc: x@y"), ""),
         ({"header_size": 50}, mail(1), "header_size: "),
@@ -312,8 +317,9 @@ def test_checks_of_header_blocks_that_are_kept_as_they_are(tmp_path: Path) -> No
 
 
 def test_attachments_are_counted_across_any_cut(tmp_path: Path) -> None:
-    octets = mailbox([mail(1, ATTACHED * 40)])
-    for cut in (7, 64, 1000):
+    named = PARTS.format("application/pdf; name=a")
+    octets = mailbox([mail(1, (ATTACHED + PARTS.format("text/plain") + named) * 20)])
+    for cut in (1, 7, 64, 1000):
         pieces = [octets[at : at + cut] for at in range(0, len(octets), cut)]
         eml = tmp_path / str(cut)
         path = profile(tmp_path, checks={"attachments": 39})
