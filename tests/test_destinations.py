@@ -177,6 +177,36 @@ def test_mail_without_labels_goes_by_its_mailbox_and_its_state(
     assert excluded.filtered == (folder == "Trash")
 
 
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("Sent/1.eml", "Sent"),
+        ("export/ゴミ箱/1.eml", "Trash"),
+        ("export/project/1.eml", "Archive"),
+        ("Maildir/cur/1.host:2,S", "Inbox"),
+        ("Maildir/.Sent/cur/1.host:2,S", "Sent"),
+        ("Maildir/.INBOX.Trash/new/1.host", "Trash"),
+        ("store/Spam/cur/1.host:2,", "Spam"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_message_in_a_file_of_its_own_goes_by_its_folder(
+    path: str, folder: str, zipped: bool, tmp_path: Path
+) -> None:
+    """As Zoho Mail exports them, and as a Maildir has them: what was deleted stays in Trash."""
+    file = tmp_path / "given" / path
+    file.parent.mkdir(parents=True)
+    (file.parent.parent / "cur").mkdir(exist_ok=True)
+    file.write_text(mail(1))
+    given = tmp_path / "given"
+    if zipped and path.endswith(".eml"):
+        given = tmp_path / "given.zip"
+        with zipfile.ZipFile(given, "w") as archive:
+            archive.write(file, path)
+    unmbox.convert(given, tmp_path / "eml", labels="primary")
+    assert folders(list(emls(tmp_path / "eml"))) == [folder]
+
+
 # -- what goes in ----------------------------------------------------------------------------------------
 
 
@@ -229,6 +259,7 @@ def test_what_is_left_out_is_no_original_of_a_copy(tmp_path: Path) -> None:
         ({"since": "yesterday"}, "write it as 2019-12-31"),
         ({"since": "2020-01-01", "until": "2019-01-01"}, "exchange them"),
         ({"labels": "all"}, "unknown labels 'all': choose one of primary, link, none"),
+        ({"zip_size": 1_000_000}, "zip_size is for a ZIP: name a destination that ends in .zip"),
         ({"refused": "aside"}, "nothing says what would be refused: name a profile"),
         ({"profile": "nowhere"}, "no profile is called"),
         ({"system_labels": "none.json"}, "cannot be read"),

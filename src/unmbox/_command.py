@@ -32,7 +32,11 @@ def selection(function: Callable[..., int]) -> Callable[..., int]:
     """The options that say which messages are wanted."""
     for option in (
         click.option("--until", metavar="DATE", help="Only messages of this day and earlier ones."),
-        click.option("--since", metavar="DATE", help="Only messages of this day and later ones: 2019-01-01."),
+        click.option(
+            "--since",
+            metavar="DATE",
+            help="Only messages of this day and later ones, by their own date and zone: 2019-01-01.",
+        ),
         click.option(
             "--exclude", metavar="TERM", multiple=True, help="No messages with this, such as spam or trash."
         ),
