@@ -190,6 +190,15 @@ def test_where_nothing_could_be_read_it_is_no_success(tmp_path: Path, eml: Path)
     assert unmbox_("convert", tmp_path / "a.zip", tmp_path / "b.mbox", eml).status == 1
 
 
+def test_a_strangers_name_adds_no_line(tmp_path: Path) -> None:
+    data = zipped({"a\nunmbox: all is well.mbox": mails(1)})
+    at = data.index(b"PK\1\2") + 16
+    (tmp_path / "a.zip").write_bytes(data[:at] + b"\0\0\0\0" + data[at + 4 :])  # its check sum is wrong
+    done = unmbox_("inspect", tmp_path / "a.zip")
+    assert "a\\nunmbox: all is well.mbox" in done.out
+    assert "\nunmbox: all" not in done.out + done.err
+
+
 def test_what_is_left_in_bodies_is_not_said_to_be_for_signatures(tmp_path: Path, eml: Path) -> None:
     (tmp_path / "a.mbox").write_bytes(mails(1).replace(b"Hello", b"He\0llo") + b"\0\n")
     done = unmbox_("convert", tmp_path / "a.mbox", eml)
@@ -476,7 +485,8 @@ def test_inspect_tells_more_of_bodies_if_asked(tmp_path: Path) -> None:
 
 def test_inspect_tells_what_a_profile_would_refuse(tmp_path: Path) -> None:
     path = tmp_path / "mail.mbox"
-    many = MESSAGE.replace(b"<1@", b"<2@").replace(b"Hello.", b"Content-Disposition: attachment\n" * 502)
+    part = b"--b\nContent-Disposition: attachment\n\n"
+    many = MESSAGE.replace(b"<1@", b"<2@").replace(b"Hello.", part * 502)
     path.write_bytes(MESSAGE + many)
     found = unmbox_("inspect", path, "--deep", "--json").json
     assert found["refusals"]["zoho-mail"] == {"messages": 1, "checks": {"attachments": 1}}

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import click
 
 from unmbox._report import Damage
-from unmbox._terminal import complain
+from unmbox._terminal import complain, on_one_line
 from unmbox._variant import VARIANTS
 
 DONE, DAMAGED, BAD_USE, STOPPED = 0, 1, 2, 3
@@ -89,11 +89,11 @@ def status(
     `nothing` says that nothing was read of them: then none could be, if any is damaged.
     """
     for sentence in (*(f"damaged: {each}" for each in damaged), *(f"missing: {each}" for each in missing)):
-        complain(sentence)
+        complain(on_one_line(sentence))
     found = DAMAGED if damaged or missing else DONE
     if nothing and damaged:
         found = BAD_USE
-    for name in not_mbox:
+    for name in map(on_one_line, not_mbox):
         complain(
             f'{name} is no mbox, and holds none: no line of it that begins "From " starts a message. '
             "Is it the right file?"

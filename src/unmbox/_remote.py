@@ -101,7 +101,9 @@ class _Ours:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, SourceError):
             where = f" on at octet {self._offset}" if self._offset else ""
-            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            # fsspec calls a server that does not answer a file that is not found; the cause knows better.
+            known = error.__cause__ or error
+            what = f"{type(known).__name__}: {known}" if str(known) else type(known).__name__
             code = getattr(error, "errno", None) or errno.EIO
             sentence = f"{self._name} cannot be read{where}: {what}"
             raise SourceError(code, sentence, offset=self._offset) from error

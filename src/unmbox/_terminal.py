@@ -37,7 +37,8 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
     if report.filtered == report.messages > 0:
         lines.append("no message is wanted: unmbox inspect says which labels there are")
     if report.refused:
-        lines.append(f"{_count(report.refused, 'message')} would be refused there: the manifest says why")
+        refused = _count(report.refused, "message")
+        lines.append(f"{refused} would be refused there: unmbox report {destination} says why")
     if report.already:
         lines.append(f"{_count(report.already, 'message')} done by an earlier run")
     if report.collisions:
@@ -113,7 +114,7 @@ def overview(found: Inspection) -> str:
     ]
     for title, rows, total in sections:
         if rows:
-            shown = rows if title == "Years" else rows[:_SHOWN]
+            shown = [on_one_line(row) for row in (rows if title == "Years" else rows[:_SHOWN])]
             more = (
                 [f"{'':>9}  and {total - len(shown):,} more: --json has them"] if total > len(shown) else []
             )
@@ -198,6 +199,11 @@ def printable(text: str) -> str:
         each if each.isprintable() or each in "\n\u3000\xa0\u200d" else each.encode("unicode_escape").decode()
         for each in text
     )
+
+
+def on_one_line(text: str) -> str:
+    """`text` with its line ends shown, so that a stranger's name adds no line of its own."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def _clock(seconds: float) -> str:
