@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import random
 import shutil
@@ -11,6 +12,7 @@ import struct
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -37,7 +39,7 @@ from packing import (
     tree,
     zipped,
 )
-from unmbox import _batches, _flow, _packed, _zip
+from unmbox import _batches, _flow, _packed
 from unmbox._inspect import inspect
 from unmbox._opened import Opened
 from unmbox._verify import verify
@@ -471,7 +473,7 @@ def test_a_wrong_check_sum(tmp_path: Path) -> None:
     data[at : at + 5] = b"Jello"
     report = unmbox.convert(write(tmp_path / "a.zip", bytes(data)), tmp_path / "eml")
     assert report.messages == 2
-    assert [each.reason for each in report.damaged] == [_zip._WRONG_SUM]
+    assert [each.reason for each in report.damaged] == [_packed.WRONG_SUM]
 
 
 def test_an_octet_flipped_in_deflated_mail_loses_only_what_follows(tmp_path: Path) -> None:
@@ -561,3 +563,89 @@ def test_the_manifest_says_what_is_damaged(tmp_path: Path) -> None:
         rows = manifest.execute("SELECT scheme, damage FROM source").fetchall()
     assert [scheme for scheme, _ in rows] == ["tar"]
     assert rows[0][1]
+
+
+def test_no_flipped_bit_of_a_directory_loses_mail_in_silence(tmp_path: Path) -> None:
+    """Nothing protects a ZIP's directory: a bit of it must not make a mailbox a link, say."""
+    data = bytearray(zipped({"a.mbox": mailbox(*range(1, 40))}))
+    path = tmp_path / "a.zip"
+    for at in range(data.index(b"PK\1\2"), len(data)):
+        for bit in range(8):
+            data[at] ^= 1 << bit
+            path.write_bytes(data)
+            found, damaged = read(path)
+            assert damaged or len(found) == 39, (at - data.index(b"PK\5\6"), bit)
+            data[at] ^= 1 << bit
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_lzma_in_a_zip(streamed: bool, tmp_path: Path) -> None:
+    data = zipped(TAKEOUT, method=zipfile.ZIP_LZMA, streamed=streamed)
+    check(write(tmp_path / "a.zip", data), tmp_path / "eml", IN_TAKEOUT)
+    assert unmbox.convert(io.BytesIO(data), tmp_path / "stream").messages == IN_TAKEOUT
+
+
+def _own_lzma(mail_box: bytes, *, properties: int = 5) -> bytes:
+    """An entry as 7-Zip writes it, without an end marker: its size tells."""
+    packed = lzma.compress(mail_box, lzma.FORMAT_ALONE)
+    # Python puts no size there and an end marker behind; what stands before that is the same.
+    packed = b"\x09\x14" + struct.pack("<H", properties) + packed[:5] + packed[13:]
+    header = struct.pack("<5H3L2H", 63, 0, 14, 0, 33, zlib.crc32(mail_box), len(packed), len(mail_box), 6, 0)
+    return b"PK\3\4" + header + b"a.mbox" + packed + b"PK\5\6" + bytes(18)
+
+
+def test_lzma_without_an_end_marker(tmp_path: Path) -> None:
+    box = mailbox(*range(500))
+    found, damaged = read(io.BytesIO(_own_lzma(box)))
+    assert (len(found), damaged) == (500, False)
+    found, damaged = read(io.BytesIO(_own_lzma(box, properties=6)))
+    assert (found, damaged) == ([], True)
+
+
+@pytest.mark.skipif(not shutil.which("7z"), reason="7-Zip is not installed")
+@pytest.mark.parametrize("method", ["LZMA", "xz", "BZip2", "Deflate"])
+def test_archives_of_7_zip(method: str, tmp_path: Path) -> None:
+    write(tmp_path / "a.mbox", mailbox(*range(1, 200)))
+    command = ["7z", "a", "-tzip", f"-mm={method}", "a.zip", "a.mbox"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    check(tmp_path / "a.zip", tmp_path / "eml", 199)
+
+
+@pytest.mark.parametrize(
+    ("name", "octets", "sentence"),
+    [
+        ("a.zip", b"", "it is empty.* download it again"),
+        ("a.zip", b"<!DOCTYPE html><title>Sign in</title>", "web page.* sign in and download it again"),
+        ("a.tgz", b"\n<html>", "web page"),
+        ("a.zip", bytes(5000), "cut short"),
+        ("a.tgz", bytes(5000), "none of the archives.* download it again"),
+        ("a.mbox.gz", b"Subject: no archive\n\n", "none of the archives"),
+        ("a.mbox", b"7z\xbc\xaf\x27\x1c" + bytes(99), "7-Zip archive.*: unpack it"),
+        ("a.rar", b"Rar!\x1a\x07\1\0" + bytes(99), "RAR archive.*: unpack it"),
+        ("a.pst", b"!BDN" + bytes(99), "Outlook.*readpst"),
+        ("a.msg", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), "Outlook.*save it as .eml"),
+        ("a.z01", b"PK\7\x08PK\3\4" + bytes(99), "split.*: join them"),
+    ],
+)
+def test_what_is_no_source_is_told_with_what_to_do(
+    name: str, octets: bytes, sentence: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / name, octets)
+    with pytest.raises(unmbox.SourceError, match=f"(?s){name}.*{sentence}"):
+        unmbox.convert(path, tmp_path / "eml")
+    write(tmp_path / "good.mbox", mailbox(1))
+    report = unmbox.convert([path, tmp_path / "good.mbox"], tmp_path / "eml")
+    assert report.messages == 1
+    assert [each.source for each in report.damaged] == [str(path)]
+
+
+def test_a_mailbox_that_is_called_an_archive_is_read(tmp_path: Path) -> None:
+    for name in ("a.zip", "a.tgz"):
+        check(write(tmp_path / name, mailbox(1, 2)), tmp_path / name[2:], 2)
+
+
+def test_a_zip_whose_first_octets_are_gone(tmp_path: Path) -> None:
+    data = bytearray(zipped({"a.mbox": mailbox(1), "b.mbox": mailbox(2)}))
+    data[:8] = bytes(8)
+    found, damaged = read(write(tmp_path / "a.zip", bytes(data)))
+    assert (len(found), damaged) == (1, True)

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import unmbox
+from packing import zipped
 from unmbox import _often
 from unmbox._command_convert import command as convert_command
 from unmbox._inspect import inspect as inspect_mailboxes
@@ -173,6 +174,36 @@ def test_several_sources_and_options(mailbox: Path, eml: Path) -> None:
     assert (done.status, done.json["written"]) == (0, 15)
     assert all(b"\r" not in path.read_bytes() for path in emls(eml))
     assert len(emls(eml / "a@example.org")) == 3
+
+
+def test_where_nothing_could_be_read_it_is_no_success(tmp_path: Path, eml: Path) -> None:
+    data = bytearray(zipped({"a.mbox": mails(1)}))
+    for sign, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(sign) + at] |= 1  # encrypted
+    (tmp_path / "a.zip").write_bytes(data)
+    for command in (("convert", tmp_path / "a.zip", eml), ("inspect", tmp_path / "a.zip")):
+        done = unmbox_(*command)
+        assert done.status == 2
+        assert "password" in done.err
+    (tmp_path / "b.mbox").write_bytes(mails(1))
+    assert unmbox_("convert", tmp_path / "a.zip", tmp_path / "b.mbox", eml).status == 1
+    assert unmbox_("convert", tmp_path / "a.zip", tmp_path / "b.mbox", eml).status == 1
+
+
+def test_a_strangers_name_adds_no_line(tmp_path: Path) -> None:
+    data = zipped({"a\nunmbox: all is well.mbox": mails(1)})
+    at = data.index(b"PK\1\2") + 16
+    (tmp_path / "a.zip").write_bytes(data[:at] + b"\0\0\0\0" + data[at + 4 :])  # its check sum is wrong
+    done = unmbox_("inspect", tmp_path / "a.zip")
+    assert "a\\nunmbox: all is well.mbox" in done.out
+    assert "\nunmbox: all" not in done.out + done.err
+
+
+def test_what_is_left_in_bodies_is_not_said_to_be_for_signatures(tmp_path: Path, eml: Path) -> None:
+    (tmp_path / "a.mbox").write_bytes(mails(1).replace(b"Hello", b"He\0llo") + b"\0\n")
+    done = unmbox_("convert", tmp_path / "a.mbox", eml)
+    assert "left as they are, being in bodies: body-nul 1" in done.out
+    assert "signatures" not in done.out
 
 
 def test_variant_is_passed_on(tmp_path: Path, eml: Path) -> None:
@@ -454,7 +485,8 @@ def test_inspect_tells_more_of_bodies_if_asked(tmp_path: Path) -> None:
 
 def test_inspect_tells_what_a_profile_would_refuse(tmp_path: Path) -> None:
     path = tmp_path / "mail.mbox"
-    many = MESSAGE.replace(b"<1@", b"<2@").replace(b"Hello.", b"Content-Disposition: attachment\n" * 502)
+    part = b"--b\nContent-Disposition: attachment\n\n"
+    many = MESSAGE.replace(b"<1@", b"<2@").replace(b"Hello.", part * 502)
     path.write_bytes(MESSAGE + many)
     found = unmbox_("inspect", path, "--deep", "--json").json
     assert found["refusals"]["zoho-mail"] == {"messages": 1, "checks": {"attachments": 1}}

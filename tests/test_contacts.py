@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterable
 from email.utils import formataddr
 from pathlib import Path
@@ -486,3 +487,16 @@ def test_what_is_no_mailbox_is_told() -> None:
     done = unmbox_("-", stdin=b"no mailbox\n")
     assert done.returncode == 2
     assert b"is no mbox" in done.stderr
+
+
+def test_json_tells_of_damage_and_missing_parts(tmp_path: Path) -> None:
+    path = tmp_path / "takeout-20240101T000000Z-002.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(SAMPLE, "Takeout/Mail/All mail.mbox")
+    path.write_bytes(path.read_bytes()[:-100])
+    done = unmbox_(path, "-o", tmp_path / "people.csv", "--json")
+    said = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert said["damaged"][0]["reason"]
+    assert len(said["missing"]) == 1
+    assert said["contacts"]

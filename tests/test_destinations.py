@@ -177,6 +177,36 @@ def test_mail_without_labels_goes_by_its_mailbox_and_its_state(
     assert excluded.filtered == (folder == "Trash")
 
 
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("Sent/1.eml", "Sent"),
+        ("export/ゴミ箱/1.eml", "Trash"),
+        ("export/project/1.eml", "Archive"),
+        ("Maildir/cur/1.host:2,S", "Inbox"),
+        ("Maildir/.Sent/cur/1.host:2,S", "Sent"),
+        ("Maildir/.INBOX.Trash/new/1.host", "Trash"),
+        ("store/Spam/cur/1.host:2,", "Spam"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_message_in_a_file_of_its_own_goes_by_its_folder(
+    path: str, folder: str, zipped: bool, tmp_path: Path
+) -> None:
+    """As Zoho Mail exports them, and as a Maildir has them: what was deleted stays in Trash."""
+    file = tmp_path / "given" / path
+    file.parent.mkdir(parents=True)
+    (file.parent.parent / "cur").mkdir(exist_ok=True)
+    file.write_text(mail(1))
+    given = tmp_path / "given"
+    if zipped and path.endswith(".eml"):
+        given = tmp_path / "given.zip"
+        with zipfile.ZipFile(given, "w") as archive:
+            archive.write(file, path)
+    unmbox.convert(given, tmp_path / "eml", labels="primary")
+    assert folders(list(emls(tmp_path / "eml"))) == [folder]
+
+
 # -- what goes in ----------------------------------------------------------------------------------------
 
 
@@ -229,6 +259,7 @@ def test_what_is_left_out_is_no_original_of_a_copy(tmp_path: Path) -> None:
         ({"since": "yesterday"}, "write it as 2019-12-31"),
         ({"since": "2020-01-01", "until": "2019-01-01"}, "exchange them"),
         ({"labels": "all"}, "unknown labels 'all': choose one of primary, link, none"),
+        ({"zip_size": 1_000_000}, "zip_size is for a ZIP: name a destination that ends in .zip"),
         ({"refused": "aside"}, "nothing says what would be refused: name a profile"),
         ({"profile": "nowhere"}, "no profile is called"),
         ({"system_labels": "none.json"}, "cannot be read"),
@@ -259,6 +290,7 @@ def profile(folder: Path, **members: Any) -> Path:
 
 
 ATTACHED = "--b\nContent-Type: text/plain\nContent-Disposition: attachment; filename=a\n\nx\n"
+PARTS = "--b\nContent-Type: {}\n\nx\n"
 
 
 @pytest.mark.parametrize(
@@ -268,6 +300,10 @@ ATTACHED = "--b\nContent-Type: text/plain\nContent-Disposition: attachment; file
         ({"attachments": 2}, mail(1, ATTACHED * 3 + "--b--"), "attachments: 3 attachments, at most 2"),
         ({"attachments": 2}, mail(1, ATTACHED * 2), ""),
         ({"attachments": 1}, mail(1, ATTACHED.replace(": att", ":\n ATT") * 2), "attachments: 2"),
+        ({"attachments": 1}, mail(1, PARTS.format("application/pdf;\n\tname=a.pdf") * 2), "attachments: 2"),
+        ({"attachments": 1}, mail(1, PARTS.format("image/png; NAME*=\"utf-8''%61\"") * 2), "attachments: 2"),
+        ({"attachments": 1}, mail(1, PARTS.format("text/plain; charset=utf-8") * 2), ""),
+        ({"attachments": 1}, mail(1, "Content-Type: image/png; name=a\n" * 2), ""),
         ({"recipients": 2}, mail(1, "", "Cc: x@y, z@y", "Bcc: u@v"), "recipients: 4 addresses"),
         ({"recipients": 2}, mail(1, "", "Cc: x@y"), ""),
         ({"header_size": 50}, mail(1), "header_size: "),
@@ -312,8 +348,9 @@ def test_checks_of_header_blocks_that_are_kept_as_they_are(tmp_path: Path) -> No
 
 
 def test_attachments_are_counted_across_any_cut(tmp_path: Path) -> None:
-    octets = mailbox([mail(1, ATTACHED * 40)])
-    for cut in (7, 64, 1000):
+    named = PARTS.format("application/pdf; name=a")
+    octets = mailbox([mail(1, (ATTACHED + PARTS.format("text/plain") + named) * 20)])
+    for cut in (1, 7, 64, 1000):
         pieces = [octets[at : at + cut] for at in range(0, len(octets), cut)]
         eml = tmp_path / str(cut)
         path = profile(tmp_path, checks={"attachments": 39})

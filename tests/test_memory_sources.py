@@ -7,12 +7,13 @@ import gzip
 import io
 import json
 import lzma
+import os
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,17 +21,19 @@ import pytest
 from benchmarks import measure
 from packing import mail, mailbox
 from test_memory import MIB, PLAIN, PROJECT
+from test_remote import Server
 
 SIZE = "16M"
 MANY = 2_500
 """Messages in files of their own: more than are sorted in memory."""
 
 
-def peak_of(source: Path, destination: Path) -> tuple[float, int]:
+def peak_of(source: Path | str, destination: Path, stdin: Path | None = None) -> tuple[float, int]:
     """The command's peak in MiB, and the messages that it has written."""
     command = [sys.executable, "-m", "unmbox", "convert", str(source), str(destination)]
-    with tempfile.TemporaryFile() as said:
-        usage = measure.run([*command, "--headers", "preserve", "--json"], stdout=said, env=PLAIN)
+    with tempfile.TemporaryFile() as said, (stdin or Path(os.devnull)).open("rb") as given:
+        options = [*command, "--headers", "preserve", "--json"]
+        usage = measure.run(options, stdin=given, stdout=said, env=PLAIN)
         said.seek(0)
         report = json.load(said)
     assert usage.code == 0, report
@@ -87,6 +90,52 @@ def test_a_large_archive(kind: str, plain: Path, base: float, tmp_path: Path) ->
     KINDS[kind](path, plain)
     peak, messages = peak_of(path, tmp_path / "eml")
     assert messages > 100
+    assert peak - base <= 16
+
+
+@pytest.mark.parametrize("kind", ["deflated.zip", "stored.zip", "takeout.tgz", "plain.tar", "all.mbox.xz"])
+def test_a_large_archive_from_standard_input(kind: str, plain: Path, base: float, tmp_path: Path) -> None:
+    path = tmp_path / kind
+    KINDS[kind](path, plain)
+    peak, messages = peak_of("-", tmp_path / "eml", stdin=path)
+    assert messages > 100
+    assert peak - base <= 16
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("served"))
+    (server.folder / "one.mbox").write_bytes(mailbox(1))
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("way", ["files", "streams"])
+@pytest.mark.parametrize("kind", ["all.mbox", "deflated.zip", "takeout.tgz", "all.mbox.gz"])
+def test_a_large_file_by_url(kind: str, way: str, server: Server, plain: Path, tmp_path: Path) -> None:
+    """Against a small one by URL: what fsspec and its web client take is theirs."""
+    path = server.folder / kind
+    if kind == "all.mbox":
+        path.write_bytes(plain.read_bytes())
+    else:
+        KINDS[kind](path, plain)
+    small, _ = peak_of(f"{server.url}/{way}/one.mbox", tmp_path / "one")
+    peak, messages = peak_of(f"{server.url}/{way}/{kind}", tmp_path / "eml")
+    assert messages > 100
+    assert peak - small <= 16
+
+
+def test_a_maildir_of_many_messages_and_a_large_one(base: float, tmp_path: Path) -> None:
+    for name in ("cur", "new", "tmp"):
+        (tmp_path / "Maildir" / name).mkdir(parents=True)
+    for number in range(MANY):
+        (tmp_path / "Maildir/cur" / f"{number}.{'x' * 60}:2,S").write_text(mail(number))
+    with (tmp_path / "Maildir/new/large").open("w") as file:
+        file.write(mail(MANY))
+        for _ in range(32):
+            file.write(f"{'y' * 75}\n" * 14_000)  # 1 MiB
+    peak, messages = peak_of(tmp_path / "Maildir", tmp_path / "eml")
+    assert messages == MANY + 1
     assert peak - base <= 16
 
 

@@ -109,12 +109,24 @@ def test_the_command_lists_the_destinations() -> None:
 
 def test_the_command_tells_what_is_known_and_what_is_not(tmp_path: Path) -> None:
     page = CliRunner().invoke(command, ["zoho-mail"]).output
-    assert "refuses  attachments = 500" in page
+    assert "refuses  more than 500 attachments (attachments)\n" in page
+    assert "sets     zip_entries = 10,000  [unknown, taken to be so]\n" in page
+    assert "sets     zip_size = 480,000,000\n" in page
     assert "(size, attachments) https://www.zoho.com/" in page
     assert "unknown: nobody has published it" in page
     mine = CliRunner().invoke(command, [str(write(tmp_path, force=["nul"]))]).output
     assert mine.splitlines()[0] == "mine: Mine"
-    assert "forces  nul" in mine
+    assert "forces   nul" in mine
+
+
+def test_the_command_has_words_for_every_check(tmp_path: Path) -> None:
+    checks = {
+        name: {"*": 1} if name == "field_size" else next(v for v in (1, True, ["from"]) if rule(v))
+        for name, rule in profiles.CHECKS.items()
+    }
+    page = CliRunner().invoke(command, [str(write(tmp_path, checks=checks))]).output
+    for name in profiles.CHECKS:
+        assert f"({name})" in page
 
 
 def test_the_command_gives_plain_values() -> None:

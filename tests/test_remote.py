@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,3 +175,11 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(unmbox.UsageError, match=r"pip install 'unmbox\[remote\]'"):
         unmbox.convert("s3://bucket/a.mbox", tmp_path / "eml")
+
+
+def test_a_server_that_does_not_answer_is_told_as_such(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/a.mbox"
+        with pytest.raises(unmbox.SourceError, match="Cannot connect"):
+            unmbox.convert(url, tmp_path / "eml")

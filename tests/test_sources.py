@@ -304,6 +304,14 @@ def test_maildir(tmp_path: Path) -> None:
     ]
 
 
+def test_a_maildir_whose_empty_folders_a_copy_has_left_out(tmp_path: Path) -> None:
+    files = {"cur/1.host:2,S": mail(1).encode(), ".Trash/cur/2.host": mail(2).encode()}
+    check(put(tmp_path / "Maildir", files), tmp_path / "eml", 2)
+    check(put(tmp_path / "of-windows", {"cur/1.host!2,S": mail(1).encode()}), tmp_path / "other", 1)
+    with pytest.raises(unmbox.SourceError, match="holds no mail"):
+        unmbox.convert(put(tmp_path / "none", {"cur/notes.txt": b"Shopping: eggs\n"}), tmp_path / "third")
+
+
 def test_thunderbird_keeps_what_was_deleted_and_says_so(tmp_path: Path) -> None:
     octets = mailbox(1) + mailbox(2).replace(
         b"Subject:", b"X-Mozilla-Status: 0009\nX-Mozilla-Status2: 0\nSubject:"

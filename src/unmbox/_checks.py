@@ -18,8 +18,15 @@ from unmbox._writer import BODY_BARE_CR, BODY_NUL, EmlWriter
 from unmbox.events import Body, End, Event, Head
 
 _MOST = 1 << 20  # octets of a block that are looked at
-_EDGE = 200  # octets in which a field's beginning is whole
-_ATTACHMENT = re.compile(rb"\ncontent-disposition:(?:[ \t]|\r?\n[ \t])*attachment")
+_EDGE = 1 << 13  # octets of a part's header block that are waited for
+_PART = re.compile(rb"\n--[^\n]{1,200}\n((?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+)")
+_PART_END = re.compile(rb"\n\r?\n").search
+# What makes a part an attachment (RFC 2183): its disposition, or a file's name, even if it is shown inline.
+_IS_ATTACHED = re.compile(
+    rb"^content-disposition:\s*attachment"
+    rb"|^content-(?:disposition|type):(?:[^\n]|\n[ \t])*?;\s*(?:file)?name\*?[0-9*]*=",
+    re.MULTILINE,
+).search
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _SIGNED = re.compile(rb"^(dkim-signature|arc-message-signature)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _RECIPIENTS = (b"to", b"cc", b"bcc")
@@ -94,7 +101,7 @@ class Seen:
         self._block_size = 0
         self._octets = 0
         self._attached = 0
-        self._tail = b""
+        self._tail = b"\n"  # the block's end: a body may begin with a boundary
         self._faults: set[str] = set()  # of the body
 
     def add(self, octets: bytes, block_size: int) -> None:
@@ -117,17 +124,17 @@ class Seen:
             self._count(octets.lower())
 
     def _count(self, lower: bytes) -> None:
-        """Count fields that make a part an attachment; what begins near the end waits for what follows."""
+        """Count parts that are attachments; one whose header block has not ended waits for what follows."""
         lower = self._tail + lower
-        end = lower.rfind(b"\n", max(0, len(lower) - _EDGE))
-        end = len(lower) if end < 0 else end
-        if b"\ncontent-disposition:" in lower:
-            self._attached += sum(match.start() < end for match in _ATTACHMENT.finditer(lower))
+        end = lower.rfind(b"\n--", max(0, len(lower) - _EDGE))
+        if end < 0 or _PART_END(lower, end):
+            end = len(lower) - (2 if lower.endswith(b"\n-") else lower.endswith(b"\n"))
+        self._attached += _attached(lower[:end])
         self._tail = lower[end:]
 
     def refusals(self) -> Iterator[str]:
         """Each check that does not hold, in a sentence that begins with its name."""
-        self._attached += len(_ATTACHMENT.findall(self._tail))
+        self._attached += _attached(self._tail)
         lf = bytes(self.block).replace(b"\r\n", b"\n")
         for name, limit in self._checks.items():
             if limit is not False:
@@ -193,6 +200,10 @@ class Seen:
     def _ascii_header(self, block: bytes, _: bool) -> Iterator[str]:
         if not block.isascii():
             yield "octets beyond ASCII in the header block"
+
+
+def _attached(lower: bytes) -> int:
+    return sum(_IS_ATTACHED(block) is not None for block in _PART.findall(lower))
 
 
 def _is_field(field: Field) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 import click
 
 from unmbox._report import Damage
-from unmbox._terminal import complain
+from unmbox._terminal import complain, on_one_line
 from unmbox._variant import VARIANTS
 
 DONE, DAMAGED, BAD_USE, STOPPED = 0, 1, 2, 3
@@ -32,7 +32,11 @@ def selection(function: Callable[..., int]) -> Callable[..., int]:
     """The options that say which messages are wanted."""
     for option in (
         click.option("--until", metavar="DATE", help="Only messages of this day and earlier ones."),
-        click.option("--since", metavar="DATE", help="Only messages of this day and later ones: 2019-01-01."),
+        click.option(
+            "--since",
+            metavar="DATE",
+            help="Only messages of this day and later ones, by their own date and zone: 2019-01-01.",
+        ),
         click.option(
             "--exclude", metavar="TERM", multiple=True, help="No messages with this, such as spam or trash."
         ),
@@ -73,14 +77,25 @@ def opened(sources: Sequence[str]) -> list[str | BinaryIO]:
     return [sys.stdin.buffer if source == "-" else source for source in sources]
 
 
-def status(not_mbox: Sequence[str], damaged: Iterable[Damage] = (), missing: Iterable[str] = ()) -> int:
-    """Complain of what is amiss with the sources; returns the exit status that follows from that."""
-    found = DONE
+def status(
+    not_mbox: Sequence[str],
+    damaged: Sequence[Damage] = (),
+    missing: Sequence[str] = (),
+    *,
+    nothing: bool = False,
+) -> int:
+    """Complain of what is amiss with the sources; returns the exit status that follows from that.
+
+    `nothing` says that nothing was read of them: then none could be, if any is damaged.
+    """
     for sentence in (*(f"damaged: {each}" for each in damaged), *(f"missing: {each}" for each in missing)):
-        complain(sentence)
-        found = DAMAGED
-    for name in not_mbox:
+        complain(on_one_line(sentence))
+    found = DAMAGED if damaged or missing else DONE
+    if nothing and damaged:
+        found = BAD_USE
+    for name in map(on_one_line, not_mbox):
         complain(
-            f'{name} is no mbox: no line of it that begins "From " starts a message. Is it the right file?'
+            f'{name} is no mbox, and holds none: no line of it that begins "From " starts a message. '
+            "Is it the right file?"
         )
     return BAD_USE if not_mbox else found

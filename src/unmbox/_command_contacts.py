@@ -123,7 +123,9 @@ def command(
         counts = write_csv(people.rows(), rules, taken, other)
         told = _told(people, counts, output, aside)
     if as_json:
-        say(json.dumps({**told, "not_mbox": read_all.empty}, indent=2))
+        amiss = {"not_mbox": read_all.empty, "missing": read_all.missing}
+        damaged = [each._asdict() for each in read_all.damaged]
+        say(json.dumps({**told, **amiss, "damaged": damaged}, indent=2))
     elif not quiet:
         (say if output else complain)(_summary(told))
     return status(read_all.empty, read_all.damaged, read_all.missing)

@@ -145,6 +145,7 @@ def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: An
         say(json.dumps(report.to_dict(), indent=2))
     elif not quiet:
         say(summary(report, destination, dry_run=options["dry_run"]))
-    return status(report.not_mbox, report.damaged, report.missing) or (
+    nothing = not (report.bytes_in or report.already)
+    return status(report.not_mbox, report.damaged, report.missing, nothing=nothing) or (
         DAMAGED if report.quarantined else DONE
     )

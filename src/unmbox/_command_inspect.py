@@ -36,4 +36,4 @@ def command(sources: tuple[str, ...], *, as_json: bool, deep: bool, variant: str
     with bar(quiet=False) as show:
         found = inspect(opened(sources), variant=variant, deep=deep, progress=show)
     say(json.dumps(found.to_dict(), indent=2) if as_json else fitted(overview(found)))
-    return status(found.not_mbox, found.damaged, found.missing)
+    return status(found.not_mbox, found.damaged, found.missing, nothing=not found.octets)

@@ -48,12 +48,16 @@ def _plain(profile: Profile) -> dict[str, Any]:
 
 
 def _page(profile: Profile) -> str:
-    lines = [f"{profile.name}: {profile.title}", profile.about]
-    said = (("sets", profile.options), ("refuses", profile.checks), ("contacts", profile.contacts))
-    for heading, members in said:
-        lines += [f"{heading}  {name} = {_value(value)}" for name, value in members.items()]
+    lines = [f"{profile.name}: {profile.title}", profile.about, ""]
+    unknown = set(profile.unknown())
+    for heading, members in (("sets", profile.options), ("contacts", profile.contacts)):
+        lines += [
+            _line(heading, f"{name} = {_value(value)}", name in unknown) for name, value in members.items()
+        ]
+    for name, value in profile.checks.items():
+        lines += [_line("refuses", f"{what} ({name})", name in unknown) for what in _refuses(name, value)]
     if profile.force:
-        lines.append(f"forces  {', '.join(sorted(profile.force))}")
+        lines.append(f"forces   {', '.join(sorted(profile.force))}")
     for fact in profile.facts:
         lines += [
             "",
@@ -63,5 +67,42 @@ def _page(profile: Profile) -> str:
     return "\n".join(lines)
 
 
+_LIMITS = {
+    "size": "octets of a message",
+    "attachments": "attachments",
+    "recipients": "addresses in To, Cc and Bcc",
+    "header_size": "octets of header block",
+    "header_line": "octets in a line of the header block",
+    "fields": "header fields",
+}
+_FAULTS = {
+    "sender_differs": "a Sender that is the same as From",
+    "no_nul": "a NUL",
+    "no_bare_lf": "lines that end in LF alone",
+    "no_bare_cr": "a CR that ends no line",
+    "ascii_header": "octets beyond ASCII in the header block",
+}
+
+
+def _line(heading: str, what: str, is_unknown: bool) -> str:
+    return f"{heading:9}{what}" + ("  [unknown, taken to be so]" if is_unknown else "")
+
+
+def _refuses(name: str, value: Any) -> list[str]:
+    """What a check refuses, in words."""
+    if name in _LIMITS:
+        return [f"more than {value:,} {_LIMITS[name]}"]
+    if name == "field_size":
+        sizes = {"all others" if field == "*" else field: size for field, size in value.items()}
+        return [f"more than {size:,} octets in {field}" for field, size in sizes.items()]
+    if name == "required":
+        return [f"a message without {field}" for field in value]
+    if name == "single":
+        return [f"none or several fields called {field}" for field in value]
+    return [_FAULTS[name]] if value else []
+
+
 def _value(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

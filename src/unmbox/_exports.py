@@ -88,20 +88,21 @@ def absent(parts: Iterable[Takeout]) -> Iterator[Absent]:
         while (number := number + 1) <= max(numbers) or _beside(first.name(number), folders):
             if number not in numbers:
                 found = _beside(first.name(number), folders)
-                given = ", ".join(first.name(each) for each in sorted(numbers)[:3])
-                more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
-                why = f"{found}; " if found else ""
-                yield Absent(first.name(number), f"{first.name(number)}: {why}given were {given}{more}")
+                if not found:
+                    given = ", ".join(first.name(each) for each in sorted(numbers)[:3])
+                    more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
+                    found = f"download it, too, and run this again (there are {given}{more})"
+                yield Absent(first.name(number), f"{first.name(number)}: {found}")
 
 
 def _beside(name: str, folders: Iterable[Path]) -> str:
     """What there is of a part beside the others; "" for nothing."""
     for folder in folders:
         if (folder / name).exists():
-            return f"it stands beside the others, in {folder}"
+            return f"it stands in {folder}, beside the others: name it, too"
         for suffix in _UNFINISHED:
             if (folder / (name + suffix)).exists():
-                return f"its download has not come to its end ({name + suffix})"
+                return f"its download has not come to its end ({name + suffix}): run this again when it has"
     return ""
 
 

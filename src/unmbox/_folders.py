@@ -47,6 +47,7 @@ _STATES = {
     "muted": ("muted", True),
 }
 _IMAP_STATES = {"forwarded": ("forwarded", True), "answered": ("answered", True)}
+_QUOTES = "\"'“”„‟«»‹›「」『』"
 _PREFIXES = ("[gmail]/", "[google mail]/")
 
 
@@ -64,7 +65,9 @@ class LabelTable:
     def __init__(self, names: Mapping[str, Any]) -> None:
         self._names = {_key(name): meaning for meaning, name in _each(names.get("labels", {}))}
         words = "|".join(map(re.escape, sorted(_flat(names.get("category", {})), key=len, reverse=True)))
-        self._category = re.compile(rf"(?:{words})(\s*[:：]\s*|\s+)(\S.*)", re.IGNORECASE).fullmatch
+        self._category = re.compile(
+            rf"(?:{words})(\s*[:：]\s*|\s+|(?=[{_QUOTES}]))(\S.*)", re.IGNORECASE
+        ).fullmatch
         self._categories = {_key(name): kind for kind, name in _each(names.get("categories", {}))}
         self._of = lru_cache(maxsize=4096)(self._find)
 
@@ -124,7 +127,7 @@ class LabelTable:
         found = self._category(normalize("NFC", label).strip())
         if not found:
             return ""
-        between, rest = found.groups()
+        between, rest = found[1], found[2].strip(_QUOTES)  # as in German: Kategorie: "Neuigkeiten"
         # Users rarely write a colon there: what follows is a category in words that are not known yet.
         return self._categories.get(_key(rest)) or (rest if between.strip() else "")
 

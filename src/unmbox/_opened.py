@@ -30,6 +30,15 @@ _MANIFEST = "unmbox-manifest.sqlite"
 _SINGLE = (".eml", ".emlx")
 _MAILBOXES = (".mbox", ".mbx")
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
+_ARCHIVES = (".zip", ".tgz", ".tbz", ".txz", ".tar", *_PACKED)
+_ELSEWHERE = (
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it"),
+    (b"Rar!\x1a\x07", "a RAR archive", "unpack it"),
+    (b"PK\7\x08PK", "one volume of a ZIP that was split", "join them (zip -s 0 NAME.zip --out whole.zip)"),
+    (b"!BDN", "a mailbox of Outlook (.pst, .ost)", "turn it into mbox (readpst -r)"),
+    (b"\xd0\xcf\x11\xe0", "a message of Outlook (.msg), or a document", "save it as .eml"),
+)
+"""What is not read here, by its first octets, and what to do with it."""
 _NO_MAIL = (".patch", ".diff", ".msf", ".emlxpart", ".sqlite")
 """Of files met in a search: patches begin with a From_ line."""
 
@@ -156,6 +165,7 @@ def _parts_in_order(given: list[SourceLike]) -> list[SourceLike]:
 
 def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> Iterator[Source | None]:
     """The mailboxes and messages in a source: itself, or what an archive holds or a file unpacks to."""
+    called = "" if isinstance(source, Packed) else source.name.lower()
     if not source.lasting:
         if listing:
             yield None
@@ -170,9 +180,11 @@ def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> It
     else:
         head = source.read(0, _HEAD)
     form = format_of(head)
-    if form and depth < _DEEP:
+    if why := _no_source(called, head):
+        note(Damage(source.name, None, why))
+    elif form and depth < _DEEP:
         yield from _unpacked(Packed(source, form), source.name, note, listing=listing, depth=depth + 1)
-    elif head.startswith((b"PK\3\4", b"PK\5\6", b"PK00PK\3\4")) and depth < _DEEP:
+    elif _is_zip(called, head) and depth < _DEEP:
         if listing and not source.seekable:
             yield None
             return
@@ -189,6 +201,30 @@ def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> It
     else:
         source.single = source.name.lower().endswith(".eml")
         yield source
+
+
+def _no_source(name: str, head: bytes) -> str:
+    """Why octets that begin so are no source, and what to do; "" if they may be one."""
+    for magic, what, remedy in _ELSEWHERE:
+        if head.startswith(magic):
+            return f"it is {what}, which is not read here: {remedy} and give what comes out"
+    if not name.endswith(_ARCHIVES) or _is_mbox(head):
+        return ""
+    again = "download it again"
+    if not head:
+        return f"it is empty, and called an archive: {again}"
+    if head.lstrip()[:5].lower() in {b"<!doc", b"<html"}:
+        return f"it is a web page, not the archive that it is called: sign in and {again}"
+    if format_of(head) or is_tar(head) or _is_zip(name, head):
+        return ""
+    return f"it is none of the archives that are read here, though it is called one: {again}"
+
+
+def _is_zip(name: str, head: bytes) -> bool:
+    """Whether it is a ZIP, maybe a damaged one: then its name tells, and its end has the directory."""
+    return head.startswith((b"PK\3\4", b"PK\5\6", b"PK00PK\3\4")) or (
+        name.endswith(".zip") and not _is_mbox(head)
+    )
 
 
 def _unpacked(

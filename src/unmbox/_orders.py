@@ -73,7 +73,7 @@ class Orders:
         self._profile = _loaded(profile) if profile is not None else Profile("", "")
         self._values = {name: self._value(name, given.get(name)) for name in _USUAL}
         values = self._values
-        self._check(values)
+        self._check(values, given)
         self.newline: str = values["newline"]
         template = values["layout"] or (DEFAULT_LAYOUT if values["labels"] == "none" else FLAT_LAYOUT)
         self.layout = Layout(template)
@@ -115,12 +115,15 @@ class Orders:
         # One text would be a list of its letters.
         return (given,) if name in {"include", "exclude"} and isinstance(given, str) else given
 
-    def _check(self, values: Mapping[str, Any]) -> None:
+    def _check(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         for name, choices in (("labels", MODES), ("refused", REFUSED)):
             if values[name] not in choices:
                 raise UsageError(f"unknown {name} {values[name]!r}: choose one of {', '.join(choices)}")
         if self._zip and values["labels"] == "link":
             raise UsageError("a ZIP has no links: choose the labels primary or none")
+        for name in _ZIP:
+            if given.get(name) is not None and not self._zip:
+                raise UsageError(f"{name} is for a ZIP: name a destination that ends in .zip")
 
     def _writers(self, *, repair_signed: bool, locale: str | None) -> Callable[[], EmlWriter]:
         options: dict[str, Any] = {

@@ -93,6 +93,12 @@ def _xz() -> Unpacker:
     return LZMADecompressor(memlimit=_MOST_MEMORY)
 
 
+def _lzma() -> Unpacker:
+    from lzma import FORMAT_ALONE, LZMADecompressor
+
+    return LZMADecompressor(FORMAT_ALONE, memlimit=_MOST_MEMORY)
+
+
 def new_zstd() -> Unpacker:
     """An unpacker of Zstandard; raises `UsageError` where nothing is installed that can."""
     for name in ("compression.zstd", "backports.zstd"):  # the first is Python's own, from 3.14 on
@@ -122,6 +128,48 @@ class Broken(Exception):  # noqa: N818  # it never leaves the readers of archive
     """Octets that cannot be unpacked further."""
 
 
+CUT_SHORT = "it is cut short here"
+WRONG_SUM = "its check sum is wrong: some octet before is not what it was"
+
+
+class ZipLzma:
+    """LZMA as ZIP has it (APPNOTE 5.8.8): a version, the size of the properties, and these, in front."""
+
+    def __init__(self, size: int | None) -> None:
+        self._size = size  # of what it unpacks to; None: an end marker tells
+        self._head = b""
+        self._unpacker: Unpacker | None = None
+
+    @property
+    def eof(self) -> bool:
+        """Whether its stream has ended."""
+        return self._unpacker is not None and self._unpacker.eof
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether it gives nothing more without more input."""
+        return self._unpacker is None or self._unpacker.needs_input
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was given to it and stands behind the end of its stream."""
+        return self._unpacker.unused_data if self._unpacker else self._head
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Take `data` and give at most `max_length` octets."""
+        if self._unpacker is None:
+            self._head += data
+            if len(self._head) < 9:
+                return b""
+            if int.from_bytes(self._head[2:4], "little") != 5:
+                raise Broken("these are no properties of LZMA")
+            size = -1 if self._size is None else self._size
+            # The header of an .lzma file: the same properties, and the size.
+            data = self._head[4:9] + size.to_bytes(8, "little", signed=True) + self._head[9:]
+            self._unpacker = _lzma()
+        return self._unpacker.decompress(data, max_length)
+
+
 def unpack(unpacker: Unpacker, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """What one stream unpacks to, in blocks; raises `Broken` where it cannot be unpacked or ends too early.
 
@@ -134,12 +182,14 @@ def unpack(unpacker: Unpacker, chunks: Iterator[bytes]) -> Iterator[bytes]:
     while not unpacker.eof and not reason:
         chunk = next(chunks, None) if unpacker.needs_input else b""
         if chunk is None:
-            reason = "it ends too early"
+            reason = CUT_SHORT
             break
         try:
             octets = unpacker.decompress(chunk, min(step, BLOCK - size))
         except Exception as error:  # each library has errors of its own
-            reason = str(error) or "it cannot be unpacked"
+            reason = (
+                WRONG_SUM if "data check" in str(error) else f"its packed octets are damaged here ({error})"
+            )
             octets = unpacker.salvage(chunk) if isinstance(unpacker, Inflater) else b""
         parts.append(octets)
         size += len(octets)
@@ -185,7 +235,7 @@ class Packed(Part):
                     yield block
             except Broken as error:
                 damage = self.outer.damage
-                self.damaged(at, damage.reason if damage else f"its compressed form: {error}")
+                self.damaged(at, damage.reason if damage else str(error))
                 return
             left = unpacker.unused_data
             while not left.strip(b"\0") and (chunk := next(chunks, None)) is not None:

@@ -13,6 +13,7 @@ from unmbox.sources import CHUNK, PIECE, Identity, Source, sample_digest
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+_ASKED = 4 * PIECE  # octets that a server is asked for at a time
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:://|::)").match
 _SECRET = re.compile(r"(//[^/@:]*):[^/@]*@")
 
@@ -67,21 +68,24 @@ class Remote(Source):
         stop = self.size if stop is None else stop
         at = start
         with _Ours(self.name, start):
-            # Read ahead no further than to what is wanted; 0 is for what comes as a stream.
-            block = min(4 * PIECE, max(CHUNK, (stop or 0) - start)) if self._ranges else 0
-            file = self._files.open(self._file, "rb", block_size=block)
+            # A block of 0 is for what comes as a stream. fsspec's own reading ahead would hold all twice.
+            how = {"cache_type": "none"} if self._ranges else {"block_size": 0}
+            file = self._files.open(self._file, "rb", **how)
+        size = _ASKED if self._ranges else piece
         with file:
             while stop is None or at < stop:
                 with _Ours(self.name, at):
                     if at == start and start:
                         file.seek(start)
-                    chunk = file.read(piece if stop is None else min(piece, stop - at))
+                    chunk = file.read(size if stop is None else min(size, stop - at))
                 if not chunk:
                     if stop is None:
                         return
                     raise SourceError(errno.EIO, f"{self.name} ends at octet {at} and had {stop}", offset=at)
                 at += len(chunk)
-                yield chunk
+                for index in range(0, len(chunk), piece):
+                    yield chunk[index : index + piece]
+                chunk = b""  # it need not wait for the next one
 
 
 class _Ours:
@@ -97,7 +101,9 @@ class _Ours:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, SourceError):
             where = f" on at octet {self._offset}" if self._offset else ""
-            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            # fsspec calls a server that does not answer a file that is not found; the cause knows better.
+            known = error.__cause__ or error
+            what = f"{type(known).__name__}: {known}" if str(known) else type(known).__name__
             code = getattr(error, "errno", None) or errno.EIO
             sentence = f"{self._name} cannot be read{where}: {what}"
             raise SourceError(code, sentence, offset=self._offset) from error

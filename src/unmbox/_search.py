@@ -7,9 +7,10 @@ and folders ``.sbd`` beside them) and Apple's ``.mbox`` packages need nothing bu
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -22,10 +23,15 @@ _FEW = 2_000
 """Names that are sorted in memory; beyond, in a temporary file."""
 _FLAGS = {"D": "draft", "F": "flagged", "P": "forwarded", "R": "answered", "S": "read", "T": "deleted"}
 _SKIPPED = {"tmp"}
+_INFO = re.compile(r"[:;!]2,[A-Za-z]*$")
 
 
 def search(
-    folder: Path, passed: Callable[[str], bool], note: Callable[[Damage], object]
+    folder: Path,
+    passed: Callable[[str], bool],
+    note: Callable[[Damage], object],
+    *,
+    in_maildir: bool = False,
 ) -> Iterator[tuple[Source, bool]]:
     """The regular files below a folder, and whether each is a message for certain (of a Maildir).
 
@@ -38,7 +44,7 @@ def search(
         note(Damage(str(folder), None, f"the folder cannot be read: {error.strerror}"))
         return
     with closing(names):
-        maildir = (folder / "cur").is_dir() and any((folder / name).is_dir() for name in ("new", "tmp"))
+        maildir = _is_maildir(folder, inside=in_maildir)
         for name in names:
             path = folder / name
             try:
@@ -47,11 +53,23 @@ def search(
                     if maildir and name in {"cur", "new"}:
                         yield from _messages(path, note)
                     elif not (maildir and name in _SKIPPED) and not passed(uri_of(path)):
-                        yield from search(path, passed, note)
+                        yield from search(path, passed, note, in_maildir=maildir)
                 elif stat.S_ISREG(mode) and not maildir and not passed(uri_of(path)):
                     yield Source(path), False
             except (OSError, SourceError) as error:
                 note(Damage(str(path), None, f"it cannot be read: {error.strerror}"))
+
+
+def _is_maildir(folder: Path, *, inside: bool) -> bool:
+    """Whether it is a Maildir. A copy may have left its empty folders out: then, what is in `cur` tells."""
+    cur = folder / "cur"
+    if not cur.is_dir():
+        return False
+    if inside or any((folder / name).is_dir() for name in ("new", "tmp")):
+        return True
+    with suppress(OSError), os.scandir(cur) as entries:
+        return any(_INFO.search(entry.name) for entry in islice(entries, 1))
+    return False
 
 
 def _messages(folder: Path, note: Callable[[Damage], object]) -> Iterator[tuple[Source, bool]]:

@@ -11,6 +11,10 @@ from unmbox._selection import Selection
 
 REFUSED = ("keep", "aside")
 _LEAF = re.compile(r".*[/\\]", re.DOTALL)
+# The folder of a message that has a file of its own: an .eml's, or the one around cur or new of a Maildir.
+_FOLDER = re.compile(
+    r"(?:.*[/\\.])?([^/\\.!]+)[/\\](?:(?:cur|new)[/\\][^/\\]*|[^/\\]*\.emlx?)", re.IGNORECASE | re.DOTALL
+).fullmatch
 
 
 class Sorter:
@@ -60,19 +64,26 @@ class Sorter:
         return found if self._links else found[:1]
 
     def _labels(self, mail: Mail) -> tuple[str, ...]:
-        """A message's labels; without any, the mailbox's own name if it is that of a folder of everybody's.
+        """A message's labels; without any, its mailbox's or folder's name if that is one of everybody's.
 
         What its state calls deleted or a draft is in Trash or Drafts, whatever its labels.
         """
         labels = tuple(mail.told.labels)
         if not labels:
-            name = _LEAF.sub("", mail.head.source).partition(".")[0]
+            name = self._origin(mail.head.source)
             if self._table.meaning(name).role not in {"", "user"}:
                 labels = (name,)
         state = mail.told.state
         if state and (state.get("deleted") or state.get("draft")):
             labels += ("Trash",) if state.get("deleted") else ("Drafts",)
         return labels
+
+    @staticmethod
+    def _origin(source: str) -> str:
+        """What the mailbox, or the folder of a message in a file of its own, is called."""
+        if found := _FOLDER(source):
+            return "Inbox" if found[1].lower() == "maildir" else found[1]  # the top of a Maildir++
+        return _LEAF.sub("", source).partition(".")[0]
 
     def puts_aside(self, mail: Mail) -> bool:
         """Whether the message goes to a place of its own because the destination would refuse it."""

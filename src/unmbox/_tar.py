@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 
 from unmbox._flow import Flow
+from unmbox._packed import CUT_SHORT
 from unmbox._report import Damage
 from unmbox.sources import CHUNK, Identity, Part, Source
 
@@ -46,7 +47,7 @@ class TarEntry(Part):
         end = self._size if stop is None else min(stop, self._size)
         yield from flow.pieces(end - start)
         if flow.offset < self._at + end:
-            why = self.outer.damage.reason if self.outer.damage else "the archive ends in the middle of it"
+            why = self.outer.damage.reason if self.outer.damage else CUT_SHORT
             self.damaged(max(0, flow.offset - self._at), why)
 
     def peek(self, size: int) -> bytes:
@@ -74,8 +75,8 @@ def tar_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[Ta
         at = flow.offset
         block = flow.take(BLOCK)
         if len(block) < BLOCK:
-            why = source.damage.reason if source.damage else "the archive ends without its end mark"
-            note(Damage(source.name, at, f"{why}; what stood behind is lost"))
+            why = source.damage.reason if source.damage else "the archive is cut short here"
+            note(Damage(source.name, at, f"{why}: was it downloaded whole? What stood behind is lost"))
             return
         if block == _ZEROS:
             break

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 import unmbox
+from unmbox.profiles import BODY_REPAIRS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,15 +37,19 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
     if report.filtered == report.messages > 0:
         lines.append("no message is wanted: unmbox inspect says which labels there are")
     if report.refused:
-        lines.append(f"{_count(report.refused, 'message')} would be refused there: the manifest says why")
+        refused = _count(report.refused, "message")
+        lines.append(f"{refused} would be refused there: unmbox report {destination} says why")
     if report.already:
         lines.append(f"{_count(report.already, 'message')} done by an earlier run")
     if report.collisions:
         lines.append(f"{_count(report.collisions, 'message')} kept that share a Message-ID with another mail")
     if report.repairs:
         lines.append(f"repairs: {_codes(report.repairs)}")
-    if report.left_out:
-        lines.append(f"left out to keep signatures whole: {_codes(report.left_out)}")
+    in_bodies = {code: count for code, count in report.left_out.items() if code in BODY_REPAIRS}
+    if signed := {code: count for code, count in report.left_out.items() if code not in BODY_REPAIRS}:
+        lines.append(f"left out to keep signatures whole: {_codes(signed)}")
+    if in_bodies:
+        lines.append(f"left as they are, being in bodies: {_codes(in_bodies)}")
     if report.rejected:
         lines.append(
             f'{_count(report.rejected, "line")} beginning "From " left as text: unmbox inspect says why'
@@ -109,7 +114,7 @@ def overview(found: Inspection) -> str:
     ]
     for title, rows, total in sections:
         if rows:
-            shown = rows if title == "Years" else rows[:_SHOWN]
+            shown = [on_one_line(row) for row in (rows if title == "Years" else rows[:_SHOWN])]
             more = (
                 [f"{'':>9}  and {total - len(shown):,} more: --json has them"] if total > len(shown) else []
             )
@@ -194,6 +199,11 @@ def printable(text: str) -> str:
         each if each.isprintable() or each in "\n\u3000\xa0\u200d" else each.encode("unicode_escape").decode()
         for each in text
     )
+
+
+def on_one_line(text: str) -> str:
+    """`text` with its line ends shown, so that a stranger's name adds no line of its own."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def _clock(seconds: float) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from unmbox._flow import Flow, ahead, cut
-from unmbox._packed import FORMATS, Broken, Inflater, Unpacker, unpack
+from unmbox._packed import CUT_SHORT, FORMATS, WRONG_SUM, Broken, Inflater, Unpacker, ZipLzma, unpack
 from unmbox._report import Damage
 from unmbox.errors import UsageError
 from unmbox.sources import CHUNK, PIECE, Identity, Part, Source
@@ -27,16 +27,19 @@ _LOCAL_SIGN, _CENTRAL_SIGN, _END_SIGN = b"PK\3\4", b"PK\1\2", b"PK\5\6"
 _DESCRIPTOR_SIGN = b"PK\7\x08"
 _BEHIND = (_CENTRAL_SIGN, _END_SIGN, b"PK\6\6", b"PK\6\x08")  # what follows the last file
 _NOT_HERE = 0xFFFFFFFF
-_ENCRYPTED, _STREAMED, _UTF_8 = 0x1, 0x8, 0x800
+_ENCRYPTED, _END_MARKER, _STREAMED, _UTF_8 = 0x1, 0x2, 0x8, 0x800
 _STORED, _DEFLATED = 0, 8
+_LZMA = 14
 _UNPACKERS: dict[int, Callable[[], Unpacker]] = {
     _DEFLATED: lambda: Inflater(-15),
     12: FORMATS["bzip2"][1],
     93: FORMATS["zstd"][1],
+    95: FORMATS["xz"][1],
 }
-_WRONG_SUM = "its check sum is wrong: some octet before is not what it was"
+_UNPACK_IT = "unpack the archive with another program, such as 7-Zip, and give what comes out"
 _NAMES = 10_000
-_METHODS = {9: "Deflate64", 14: "LZMA", 95: "xz", 98: "PPMd", 99: "AES encryption"}
+_METHODS = {9: "Deflate64", 98: "PPMd"}
+_LONGEST_LINK = 1 << 12  # octets of a path
 
 
 class Record(NamedTuple):
@@ -100,7 +103,7 @@ class ZipEntry(Part):
         if self._plain:
             limit = size if self._record.packed is None else min(size, self._record.packed)
             return self._flow.peek(limit)
-        new = _UNPACKERS.get(self._record.method)
+        new = _unpacker_of(self._record)
         if new is None or self._record.flags & _ENCRYPTED:
             return b""
         try:
@@ -144,13 +147,13 @@ class ZipEntry(Part):
             self.damaged(0, f"no header of a file at octet {record.at} of the archive")
             return
         end = None if record.packed is None else flow.offset + record.packed
-        new = _UNPACKERS.get(record.method)
+        new = _unpacker_of(record)
         at, crc = 0, 0
         if record.flags & _ENCRYPTED:
             self.damaged(0, "it is encrypted: unpack the archive with its password and give what comes out")
         elif record.method != _STORED and new is None:
             known = _METHODS.get(record.method, f"method {record.method}")
-            self.damaged(0, f"it is compressed with {known}: unpack the archive and give what comes out")
+            self.damaged(0, f"it is compressed with {known}, which is not read here: {_UNPACK_IT}")
         else:
             try:
                 for block in self._unpacked(flow, new):
@@ -159,7 +162,7 @@ class ZipEntry(Part):
                     yield block
             except Broken as error:
                 damage = self.outer.damage
-                self.damaged(at, damage.reason if damage else f"its packed octets: {error}")
+                self.damaged(at, damage.reason if damage else str(error))
             else:
                 if record.packed is not None:
                     self._check(at, crc)
@@ -190,7 +193,7 @@ class ZipEntry(Part):
         elif record.size is not None and size > record.size:
             self.damaged(size, f"it is longer than it should be ({record.size} octets)")
         elif crc != record.crc:
-            self.damaged(size, _WRONG_SUM)
+            self.damaged(size, WRONG_SUM)
 
     def _pass_descriptor(self, flow: Flow, at: int, crc: int | None) -> None:
         """Pass over the sizes and the check sum that a streaming writer puts behind a file, and compare."""
@@ -203,8 +206,14 @@ class ZipEntry(Part):
                 flow.skip(size)
                 known = int.from_bytes(data[:4] if size in {12, 20} else data[4:8], "little")
                 if crc is not None and crc != known and self._record.packed is None:
-                    self.damaged(at, _WRONG_SUM)
+                    self.damaged(at, WRONG_SUM)
                 return
+
+
+def _unpacker_of(record: Record) -> Callable[[], Unpacker] | None:
+    if record.method == _LZMA:
+        return lambda: ZipLzma(None if record.flags & _END_MARKER else record.size)
+    return _UNPACKERS.get(record.method)
 
 
 def zip_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[ZipEntry]:
@@ -258,10 +267,10 @@ def _directory(source: Source) -> tuple[int, int, int] | str:
     tail = source.read(base, size)
     at = tail.rfind(_END_SIGN, 0, max(0, len(tail) - _END.size + len(_END_SIGN)))
     if at < 0:
-        return "the archive has no directory at its end, it is cut short; what is there is read without it"
+        return "the archive is cut short, its end is missing: was it downloaded whole? What is there is read"
     _, disk, _, _, _, length, start, _ = _END.unpack_from(tail, at)
     if disk not in {0, 0xFFFF}:
-        return "it is one volume of an archive that was split: join them first (zip -s 0)"
+        return "it is one volume of a ZIP that was split: join them first (zip -s 0 NAME.zip --out whole.zip)"
     end = base + at
     locator = tail[at - _LOCATOR.size : at] if at >= _LOCATOR.size else b""
     if locator[:4] == b"PK\6\x07":
@@ -290,7 +299,9 @@ def _central(flow: Flow, shift: int) -> Record | None:
     raw, extra = variable[:name_size], variable[name_size : name_size + extra_size]
     size, packed, at = _large(extra, [size, packed, at])
     kind = mode & 0o170000 if made_by >> 8 == 3 else 0  # Unix: regular files, or nothing is said
-    is_file = kind in {0, 0o100000} and not raw.endswith((b"/", b"\\"))
+    # Nothing protects these bits: what is too large for a link or a folder is a file, whatever they say.
+    is_file = kind in {0, 0o100000} or size > _LONGEST_LINK
+    is_file &= not raw.endswith((b"/", b"\\"))
     return Record(_name(raw, flags, extra), flags, method, crc, packed, size, at + shift, is_file)
 
 
@@ -411,7 +422,7 @@ def _until_descriptor(flow: Flow) -> Iterator[bytes]:
         at += len(piece)
         crc = crc32(piece, crc)
         yield piece
-    raise Broken("it ends too early")
+    raise Broken(CUT_SHORT)
 
 
 def _held(blocks: Iterator[bytes]) -> Iterator[bytes]:

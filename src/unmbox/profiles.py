@@ -75,7 +75,7 @@ OPTIONS: Mapping[str, Callable[[object], bool]] = MappingProxyType(
 CHECKS: Mapping[str, Callable[[object], bool]] = MappingProxyType(
     {
         "size": _is_count,  # octets of an EML at most
-        "attachments": _is_count,  # parts that are attachments, at most
+        "attachments": _is_count,  # parts with the disposition "attachment" or a file name, at most
         "recipients": _is_count,  # addresses in To, Cc and Bcc together, at most
         "header_size": _is_count,  # octets of the header block at most
         "header_line": _is_count,  # octets of a line of the header block at most, without its line end
