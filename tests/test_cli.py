@@ -489,6 +489,17 @@ def test_inspect_tells_more_of_bodies_if_asked(tmp_path: Path) -> None:
     assert "1  body-nul" in text
 
 
+def test_inspect_says_the_same_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    words = b"=?koi8-r?Q?a?= =?big5?Q?a?= =?gbk?Q?a?="
+    path.write_bytes(b"From a Tue Mar 19 09:13:51 2019\nSubject: caf\xe9\nX: " + words + b"\n\nHi\n\n")
+    told = {
+        unmbox_("inspect", "--deep", "--json", path, env={**PLAIN, "PYTHONHASHSEED": seed}).out
+        for seed in "1234"
+    }
+    assert len(told) == 1
+
+
 def test_inspect_tells_what_a_profile_would_refuse(tmp_path: Path) -> None:
     path = tmp_path / "mail.mbox"
     many = MESSAGE.replace(b"<1@", b"<2@").replace(b"Hello.", b"Content-Disposition: attachment\n" * 502)
