@@ -1071,6 +1071,11 @@ def test_what_is_completed() -> None:
     assert offered("unmbox convrt --") <= {"--help", "--version"}
 
 
+def test_a_shell_shows_what_a_command_does() -> None:
+    env = {**PLAIN, "_UNMBOX_COMPLETE": "zsh_complete", "COMP_WORDS": "unmbox ver", "COMP_CWORD": "1"}
+    assert unmbox_(env=env).out.splitlines() == ["plain", "verify", _COMMANDS["verify"]]
+
+
 def test_every_command_has_help_with_examples_and_debug() -> None:
     for name in _COMMANDS:
         done = unmbox_(name, "--help")
