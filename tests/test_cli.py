@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -270,7 +271,43 @@ def test_a_dry_run_says_what_would_be_written(eml: Path) -> None:
     assert not eml.exists()
     dry = unmbox_("convert", "--dry-run", "--json", SAMPLE, eml).json
     wet = unmbox_("convert", "--json", SAMPLE, eml).json
-    assert {**dry, "seconds": 0} == {**wet, "seconds": 0}
+    told = {"seconds": 0, "names": [], "folders": {}}
+    assert {**dry, **told} == {**wet, "seconds": 0}
+    assert sorted(dry["names"]) == sorted(path.relative_to(eml).as_posix() for path in emls(eml))
+    assert "\n        2  2019/03\n" in done.out
+    assert f"\n  {dry['names'][0]}\n" in done.out
+
+
+@pytest.mark.parametrize(
+    "options", [["--labels", "link"], ["--labels", "primary", "--profile", "zoho-mail", "--refused", "aside"]]
+)
+def test_a_dry_run_names_the_files_that_the_run_writes(options: list[str], eml: Path) -> None:
+    dry = unmbox_("convert", "--dry-run", "--json", *options, SAMPLE, eml).json
+    unmbox_("convert", *options, SAMPLE, eml)
+    files = [path.relative_to(eml) for path in emls(eml)]
+    assert sorted(dry["names"]) == sorted(path.as_posix() for path in files)
+    assert dry["folders"] == Counter(path.parent.as_posix() for path in files)
+
+
+@pytest.mark.parametrize("names", ["utf-8", "ascii"])
+def test_a_dry_run_names_the_entries_of_a_zip(names: str, tmp_path: Path) -> None:
+    given: list[str | Path] = ["--profile", "zoho-mail", "--zip-names", names, SAMPLE, tmp_path / "a.zip"]
+    dry = unmbox_("convert", "--dry-run", "--json", *given).json
+    assert not list(tmp_path.iterdir())
+    unmbox_("convert", *given)
+    with zipfile.ZipFile(tmp_path / "a.zip") as packed:
+        assert sorted(dry["names"]) == sorted(packed.namelist())
+
+
+def test_a_dry_run_tells_so_many_names(tmp_path: Path, eml: Path) -> None:
+    path = tmp_path / "many.mbox"
+    path.write_bytes(
+        b"".join(b"From a Tue Mar 19 09:13:51 2019\nFrom: a%d@b.c\n\nHello\n\n" % n for n in range(1_100))
+    )
+    given: list[str | Path] = [path, eml, "--layout", "{sender}/{hash}"]
+    dry = unmbox_("convert", "--dry-run", "--json", *given).json
+    assert (dry["written"], len(dry["names"]), len(dry["folders"])) == (1_100, 1_000, 1_000)
+    assert "and 980 more: --json has them" in unmbox_("convert", "--dry-run", *given).out
 
 
 def test_a_dry_run_knows_what_is_done_already(mailbox: Path, eml: Path) -> None:
@@ -483,6 +520,17 @@ def test_inspect_tells_more_of_bodies_if_asked(tmp_path: Path) -> None:
     assert "1  body-nul" in text
 
 
+def test_inspect_says_the_same_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "mail.mbox"
+    words = b"=?koi8-r?Q?a?= =?big5?Q?a?= =?gbk?Q?a?="
+    path.write_bytes(b"From a Tue Mar 19 09:13:51 2019\nSubject: caf\xe9\nX: " + words + b"\n\nHi\n\n")
+    told = {
+        unmbox_("inspect", "--deep", "--json", path, env={**PLAIN, "PYTHONHASHSEED": seed}).out
+        for seed in "1234"
+    }
+    assert len(told) == 1
+
+
 def test_inspect_tells_what_a_profile_would_refuse(tmp_path: Path) -> None:
     path = tmp_path / "mail.mbox"
     part = b"--b\nContent-Disposition: attachment\n\n"
@@ -660,6 +708,8 @@ def test_a_full_disk(tmp_path: Path, eml: Path) -> None:
         (["verb"], "verb"),
         (["convert", str(SAMPLE), "eml", "--layout", "{hsh}"], "hsh"),
         (["convert", str(SAMPLE), "eml", "--layout", "../{hash}"], ".."),
+        (["convert", str(SAMPLE), "eml", "--zip-size", "5MB"], "ends in .zip"),
+        (["convert", str(SAMPLE), "eml", "--profile", "zohomail"], "did you mean 'zoho-mail'?"),
     ],
 )
 def test_bad_use(arguments: list[str], said: str, tmp_path: Path) -> None:
@@ -1051,6 +1101,11 @@ def test_what_is_completed() -> None:
     assert {"--headers", "--dry-run", "--json"} <= offered("unmbox convert --")
     assert offered("unmbox convert --newline ") == {"crlf", "lf"}
     assert offered("unmbox convrt --") <= {"--help", "--version"}
+
+
+def test_a_shell_shows_what_a_command_does() -> None:
+    env = {**PLAIN, "_UNMBOX_COMPLETE": "zsh_complete", "COMP_WORDS": "unmbox ver", "COMP_CWORD": "1"}
+    assert unmbox_(env=env).out.splitlines() == ["plain", "verify", _COMMANDS["verify"]]
 
 
 def test_every_command_has_help_with_examples_and_debug() -> None:

@@ -259,7 +259,7 @@ def test_what_is_left_out_is_no_original_of_a_copy(tmp_path: Path) -> None:
         ({"since": "yesterday"}, "write it as 2019-12-31"),
         ({"since": "2020-01-01", "until": "2019-01-01"}, "exchange them"),
         ({"labels": "all"}, "unknown labels 'all': choose one of primary, link, none"),
-        ({"zip_size": 1_000_000}, "zip_size is for a ZIP: name a destination that ends in .zip"),
+        ({"zip_size": 1_000_000}, "zip_size is for a destination that ends in .zip: name one"),
         ({"refused": "aside"}, "nothing says what would be refused: name a profile"),
         ({"profile": "nowhere"}, "no profile is called"),
         ({"system_labels": "none.json"}, "cannot be read"),

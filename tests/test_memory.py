@@ -130,3 +130,29 @@ def test_no_more_than_16_mib_above_base(
     assert report["written"] == report["messages"]
     assert messages in {None, report["messages"]}
     assert peak - base <= 16
+
+
+@pytest.mark.parametrize(
+    ("shape", "above"),
+    [
+        (["takeout", "--size", "64M"], 16),
+        (["tiny", "--count", "10000"], 16),
+        (["giant-message", "--size", "128M"], 16),
+        (["giant-line", "--size", "64M"], 16),
+        # A block is looked at up to its first MiB, and five writers have one each.
+        (["giant-head", "--size", "32M"], 40),
+        (["giant-field", "--size", "32M"], 40),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_inspect_deep_is_flat_too(shape: list[str], above: int, base: float) -> None:
+    command = [sys.executable, "-m", "benchmarks.shapes", *shape, "-"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=PROJECT, env=PLAIN
+    ) as generator:
+        deep = [sys.executable, "-m", "unmbox", "inspect", "--deep", "--json", "-"]
+        usage = measure.run(deep, stdin=generator.stdout, stdout=subprocess.DEVNULL, env=PLAIN)
+        assert generator.stdout is not None
+        generator.stdout.close()
+    assert (generator.returncode, usage.code) == (0, 0)
+    assert usage.peak / MIB - base <= above

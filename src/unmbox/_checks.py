@@ -51,7 +51,7 @@ class CheckingWriter(EmlWriter):
         self.forced = frozenset(force)
         self._checks = checks
         self._mends = headers == "repair" and bool(self.forced & {BODY_NUL, BODY_BARE_CR})
-        self._seen = Seen(checks)
+        self._seen = Seen(self._checks)
         self._mended: list[Repair] = []
 
     @property
@@ -71,7 +71,7 @@ class CheckingWriter(EmlWriter):
         if octets:
             self._seen.add(octets, self.block_size)
         if isinstance(event, End):
-            self.refusals = tuple(self._seen.refusals())
+            self.refusals = tuple(self._seen.refusals(self._checks))
         return octets
 
     def _mend(self, data: bytes) -> bytes:
@@ -93,9 +93,9 @@ class CheckingWriter(EmlWriter):
 
 
 class Seen:
-    """What has been written of a message, as far as checks ask for it."""
+    """What has been written of a message, as far as `checks` ask for it, of one profile or of several."""
 
-    def __init__(self, checks: Mapping[str, Any]) -> None:
+    def __init__(self, checks: Collection[str]) -> None:
         self.block = bytearray()
         self._checks = checks
         self._block_size = 0
@@ -103,6 +103,7 @@ class Seen:
         self._attached = 0
         self._tail = b"\n"  # the block's end: a body may begin with a boundary
         self._faults: set[str] = set()  # of the body
+        self._lf: bytes | None = None
 
     def add(self, octets: bytes, block_size: int) -> None:
         """Take the next octets of a message whose block has `block_size` so far."""
@@ -132,16 +133,17 @@ class Seen:
         self._attached += _attached(lower[:end])
         self._tail = lower[end:]
 
-    def refusals(self) -> Iterator[str]:
-        """Each check that does not hold, in a sentence that begins with its name."""
-        self._attached += _attached(self._tail)
-        lf = bytes(self.block).replace(b"\r\n", b"\n")
-        for name, limit in self._checks.items():
+    def refusals(self, checks: Mapping[str, Any]) -> Iterator[str]:
+        """Each of these checks that does not hold, in a sentence that begins with its name; at the end."""
+        if self._lf is None:
+            self._attached += _attached(self._tail)
+            self._lf = bytes(self.block).replace(b"\r\n", b"\n")
+        for name, limit in checks.items():
             if limit is not False:
-                for said in getattr(self, f"_{name}")(lf, limit):
+                for said in getattr(self, f"_{name}")(self._lf, limit):
                     yield f"{name}: {said}"
 
-    # -- the checks ----------------------------------------------------------------------------------
+    # -- the checks: most blocks are shorter than what any of their parts may be ----------------------
 
     def _size(self, _: bytes, limit: int) -> Iterator[str]:
         yield from _more(self._octets, limit, "octets")
@@ -157,12 +159,16 @@ class Seen:
         yield from _more(self._block_size, limit, "octets of header block")
 
     def _header_line(self, block: bytes, limit: int) -> Iterator[str]:
-        yield from _more(max(map(len, block.split(b"\n"))), limit, "octets in a line of the header block")
+        if len(block) > limit:
+            yield from _more(max(map(len, block.split(b"\n"))), limit, "octets in a line of the header block")
 
     def _fields(self, block: bytes, limit: int) -> Iterator[str]:
-        yield from _more(len(list(filter(_is_field, split_fields(block)))), limit, "header fields")
+        if block.count(b"\n") > limit:
+            yield from _more(len(list(filter(_is_field, split_fields(block)))), limit, "header fields")
 
     def _field_size(self, block: bytes, limits: Mapping[str, int]) -> Iterator[str]:
+        if len(block) <= min(limits.values(), default=_MOST):
+            return
         for field in filter(_is_field, split_fields(block)):
             name = field.key.decode("ascii", "replace")
             limit = limits.get(name, limits.get("*", _MOST))

@@ -71,7 +71,7 @@ def convert(
     or where `manifest` says; a sink of your own has none unless you give one. With it, the same call goes on
     where the last commit was (`resume=False` starts afresh and removes what the manifest names), and new
     sources are added. `durable` syncs every batch to the disk. `dry_run` reads, mends and counts as ever,
-    what an earlier run has done included, but writes nothing. `progress` is called ten times a second.
+    but writes nothing; its report names what it would. `progress` is called ten times a second.
 
     Raises `UsageError` before anything is written, `SourceError` where a source cannot be read (on) and
     `DestinationError` where the destination refuses. What was committed before stays.
@@ -91,7 +91,7 @@ def convert(
             index = stack.enter_context(_recorded(index, record, place, shared=shared))
         setup = Setup(str(place.folder), durable, orders.new_writer, orders.newline, variant)
         batches = _batches(orders, place, record, index, shared=shared)
-        return Job(record, batches, setup, jobs=jobs, progress=progress).run(opened)
+        return place.told(Job(record, batches, setup, jobs=jobs, progress=progress).run(opened))
 
 
 # What of its arguments `convert` leaves to `Orders`.

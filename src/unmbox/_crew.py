@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import IO, NamedTuple
 
 from unmbox._batches import Batches
@@ -25,6 +25,7 @@ from unmbox._ranges import Begun, Done, Drop, Failed, Finished, Paths, Setup, Ta
 from unmbox._worker import Answer, Order
 from unmbox.manifest import Row
 
+_TICK = 0.1
 _AT_ONCE = 2  # tasks that a worker has, so that it need not wait for the next one
 
 _CODE = "from unmbox._worker import main; main()"
@@ -92,7 +93,8 @@ class Crew:
     """Workers, and the ranges that they have, in the order of the sources.
 
     `more` gives the next range, None where there is none for now; it is asked ahead of the one in turn.
-    `write_again` writes the files of a parcel that its worker has died with.
+    `write_again` writes the files of a parcel that its worker has died with. `tick` is called while nobody
+    answers: a message may take a worker minutes.
     """
 
     def __init__(
@@ -103,10 +105,12 @@ class Crew:
         *,
         more: Callable[[], Task | None],
         write_again: Callable[[Written], object],
+        tick: Callable[[], object],
     ) -> None:
         self._batches = batches
         self._more = more
         self._write_again = write_again
+        self._tick = tick
         self._answers: SimpleQueue[tuple[_Worker, Answer | None]] = SimpleQueue()
         self._inboxes: dict[int, deque[Answer]] = {}
         self._owners: dict[int, _Worker] = {}  # gone where a worker has died
@@ -174,8 +178,12 @@ class Crew:
                     worker.tell(task)
 
     def _listen(self) -> None:
-        """Wait for the next answer of any worker."""
-        worker, answer = self._answers.get()
+        """Wait for the next answer of any worker, but not for long; every caller comes again."""
+        try:
+            worker, answer = self._answers.get(timeout=_TICK)
+        except Empty:
+            self._tick()
+            return
         if answer is None:
             self._bury(worker)
         elif isinstance(answer, Done):

@@ -88,7 +88,8 @@ class _Run:
         self._writer = EmlWriter()
         self._checking: dict[str, CheckingWriter] = {}
         self._checks: dict[str, Mapping[str, Any]] = {}  # of profiles that force nothing: one writer does
-        self._seen: dict[str, Seen] = {}
+        self._asked: set[str] = set()  # what any of these checks
+        self._seen = Seen(())
         for profile in map(profiles.load, profiles.names() if deep else ()):
             if profile.checks:
                 self.found.refusals[profile.name] = Counter()
@@ -96,6 +97,7 @@ class _Run:
                     self._checking[profile.name] = CheckingWriter(checks=profile.checks, force=profile.force)
                 else:
                     self._checks[profile.name] = profile.checks
+                    self._asked |= profile.checks.keys()
         self._labels, self._senders = Often(), Often()
         # In a temporary file, which is removed when it is closed.
         self._database = sqlite3.connect("", isolation_level=None)
@@ -162,11 +164,11 @@ class _Run:
 
     def _write(self, event: Event) -> None:
         if isinstance(event, Head):
-            self._seen = {name: Seen(checks) for name, checks in self._checks.items()}
+            self._seen = Seen(self._asked)
         with suppress(Exception):  # what `convert` would put into quarantine is told by it
             octets = self._writer.send(event)
-            for seen in self._seen.values():
-                seen.add(octets, self._writer.block_size)
+            if self._asked:
+                self._seen.add(octets, self._writer.block_size)
         for writer in self._checking.values():
             with suppress(Exception):
                 writer.send(event)
@@ -201,15 +203,18 @@ class _Run:
         found, message = self.found, self._message
         if not self._charsets:
             found.charsets[NONE_NAMED if message.block.isascii() else RAW] += 1
-        for name in map(bytes.decode, self._charsets):
+        for name in map(bytes.decode, sorted(self._charsets)):  # the same output each time
             known = name in found.charsets or len(found.charsets) < _CHARSETS_KEPT
             found.charsets[name if known else "others"] += 1
-        found.defects.update({repair.code for repair in self._writer.repairs})
-        refusals: dict[str, Iterable[str]] = {name: each.refusals() for name, each in self._seen.items()}
+        found.defects.update(sorted({repair.code for repair in self._writer.repairs}))
+        seen = self._seen
+        refusals: dict[str, Iterable[str]] = {
+            name: seen.refusals(checks) for name, checks in self._checks.items()
+        }
         refusals |= {name: writer.refusals for name, writer in self._checking.items()}
         for name, reasons in refusals.items():
-            refused = {each.partition(":")[0] for each in reasons}
-            found.refusals[name].update(refused | {""} if refused else ())
+            refused = dict.fromkeys(each.partition(":")[0] for each in reasons)
+            found.refusals[name].update(["", *refused] if refused else ())
         sender = _address(message.raw_field(b"from") or b"")
         if sender:
             self._senders.add(sender, length)

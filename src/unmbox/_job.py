@@ -174,7 +174,12 @@ class Job:
         """Have workers, if there are to be any."""
         if self._jobs > 1:
             self._crew = Crew(
-                self._setup, self._jobs, self._batches, more=self._next_task, write_again=self._write_again
+                self._setup,
+                self._jobs,
+                self._batches,
+                more=self._next_task,
+                write_again=self._write_again,
+                tick=self._tick,
             )
         try:
             yield

@@ -13,10 +13,10 @@ from typing import Any
 from unmbox._checks import CheckingWriter
 from unmbox._folders import MODES, Folders, LabelTable
 from unmbox._parser import Parser
-from unmbox._place import Nowhere, Place
+from unmbox._place import DryPlace, Place
 from unmbox._selection import Selection, When
 from unmbox._sorter import REFUSED, Sorter
-from unmbox._volume import is_zip, manifest_beside
+from unmbox._volume import aside_of, is_zip, manifest_beside
 from unmbox._writer import EmlWriter
 from unmbox._zip_place import ZipPlace
 from unmbox.errors import UsageError
@@ -101,8 +101,13 @@ class Orders:
 
     def place(self, *, durable: bool, dry_run: bool, manifest: Path | str | os.PathLike[str] | None) -> Place:
         """The destination, made ready to be written to."""
+        if dry_run and self._zip:
+            return DryPlace(
+                aside=aside_of(self._destination),  # type: ignore[arg-type]  # a path, or it were no ZIP
+                in_ascii=self._values["zip_names"] == "ascii",
+            )
         if dry_run:
-            return Place(Nowhere(), durable=durable)
+            return DryPlace()
         if not self._zip or not isinstance(self._destination, (str, os.PathLike)):
             return Place(self._destination, durable=durable)
         zips = {name[4:]: self._values[name] for name in _USUAL if name.startswith("zip_")}
@@ -119,11 +124,10 @@ class Orders:
         for name, choices in (("labels", MODES), ("refused", REFUSED)):
             if values[name] not in choices:
                 raise UsageError(f"unknown {name} {values[name]!r}: choose one of {', '.join(choices)}")
+        if not self._zip and (zips := [name for name in _ZIP if given.get(name) is not None]):
+            raise UsageError(f"{zips[0]} is for a destination that ends in .zip: name one, or leave it out")
         if self._zip and values["labels"] == "link":
             raise UsageError("a ZIP has no links: choose the labels primary or none")
-        for name in _ZIP:
-            if given.get(name) is not None and not self._zip:
-                raise UsageError(f"{name} is for a ZIP: name a destination that ends in .zip")
 
     def _writers(self, *, repair_signed: bool, locale: str | None) -> Callable[[], EmlWriter]:
         options: dict[str, Any] = {

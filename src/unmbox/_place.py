@@ -8,13 +8,22 @@ from contextlib import suppress
 from pathlib import Path
 
 from unmbox._links import link
+from unmbox._report import MAX_NAMES, Report
+from unmbox._volume import ascii_path
 from unmbox.errors import DestinationError
 from unmbox.manifest import Manifest, Written
 from unmbox.sinks import Dated, DirectorySink, Sink, Target
 
 
 class Nowhere:
-    """A sink that forgets what it is given, and its own target: for a run that only says what it would do."""
+    """A sink that keeps nothing but names, and its own target: for a run that only says what it would do.
+
+    `names` are those that were committed, `folders` how many in each folder; of both the first 1,000.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.folders: dict[str, int] = {}
 
     def open(self, message: Dated, /) -> Target:
         """A target for this message."""
@@ -24,7 +33,12 @@ class Nowhere:
         """Forget these octets."""
 
     def commit(self, name: str, /) -> None:
-        """Forget this name."""
+        """Keep the name."""
+        if len(self.names) < MAX_NAMES:
+            self.names.append(name)
+        folder = name.rpartition("/")[0]
+        if folder in self.folders or len(self.folders) < MAX_NAMES:
+            self.folders[folder] = self.folders.get(folder, 0) + 1
 
     def discard(self) -> None:
         """There is nothing to forget."""
@@ -103,6 +117,10 @@ class Place:
             for parent in Path(written.path).parents[:-1]:
                 (self.folder / parent).rmdir()
 
+    def told(self, report: Report) -> Report:
+        """The report of the run, with what only the place knows."""
+        return report
+
     def settle(self) -> None:
         """Have a sink that commits behind our back, if it is one, make sure of all that it was given."""
         if settle := getattr(self.sink, "settle", None):
@@ -127,6 +145,35 @@ class Place:
         if self.folder is None or self.writing is None:
             return False
         return self.writing(name).is_at(self.folder / name)
+
+
+class DryPlace(Place):
+    """The place of a run that only says what it would do. Names are those for a ZIP if there is an `aside`.
+
+    What is too large for a volume is not told apart.
+    """
+
+    def __init__(self, *, aside: str = "", in_ascii: bool = False) -> None:
+        self.nowhere = Nowhere()
+        super().__init__(self.nowhere, durable=False)
+        self._aside, self._in_ascii = aside, in_ascii
+
+    def name(self, path: str, size: int) -> str:
+        """The name that a message gets in the end."""
+        is_beside = self._aside and path.startswith(self._aside + "/")
+        return ascii_path(path) if self._in_ascii and not is_beside else path
+
+    def beside(self, path: str) -> str:
+        """The name for what is not to be found among the mail."""
+        return f"{self._aside}/{path}" if self._aside else path
+
+    def link(self, path: str, other: str) -> None:
+        """Keep the other name, too."""
+        self.nowhere.commit(other)
+
+    def told(self, report: Report) -> Report:
+        """The report of the run, with what it would have written."""
+        return report._replace(names=tuple(self.nowhere.names), folders=self.nowhere.folders)
 
 
 def _with_parents(folder: str) -> tuple[Path, ...]:

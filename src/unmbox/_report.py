@@ -10,6 +10,8 @@ from unmbox._block import Repair
 
 MAX_DAMAGED = 1_000
 """Damages that are told one by one."""
+MAX_NAMES = 1_000
+"""Names, and folders, of EMLs that a dry run tells."""
 
 
 class Progress(NamedTuple):
@@ -52,7 +54,9 @@ class Report(NamedTuple):
     folders without mail. `damaged` says what could not be read (the first 1,000), `missing` names parts of an
     export that are not there. `refused` are those of `written` that the destination of the profile would
     refuse. `already` counts messages that an earlier run into the same destination had
-    done; they are in no other number. `seconds` is what the call took.
+    done; they are in no other number. `seconds` is what the call took. A dry run tells in `names` what the
+    EMLs would be called (the first 1,000, relative to the destination), and in `folders` how many each folder
+    would get (the first 1,000 folders; "" is the destination itself).
 
     >>> one, two = unmbox.Report(messages=2, written=2), unmbox.Report(messages=3, written=1, duplicates=2)
     >>> both = one + two
@@ -78,6 +82,8 @@ class Report(NamedTuple):
     damaged: tuple[Damage, ...] = ()
     missing: tuple[str, ...] = ()
     refused: int = 0
+    names: tuple[str, ...] = ()
+    folders: dict[str, int] = {}  # noqa: RUF012
 
     def __add__(self, other: object) -> Report:
         """The report of both runs together."""
@@ -95,6 +101,7 @@ class Report(NamedTuple):
             "not_mbox": list(self.not_mbox),
             "damaged": [each._asdict() for each in self.damaged],
             "missing": list(self.missing),
+            "names": list(self.names),
         }
         return self._asdict() | lists
 

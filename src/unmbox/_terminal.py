@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from unmbox._inspection import Inspection
     from unmbox._verify import Verification
 
-_SHOWN = 20
+_SHOWN, _NAMED = 20, 5
 _WIDE, _WIDER = 76, 100
 
 
@@ -60,7 +60,23 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
         lines.append(f"nothing was written; the EML files would take {size_of(report.bytes_out)}")
     if report.seconds >= 1:
         lines.append(f"{report.seconds:,.0f} s, {size_of(report.bytes_in / report.seconds)}/s")
-    return "\n".join(lines)
+    return "\n".join(lines + _planned(report))
+
+
+def _planned(report: unmbox.Report) -> list[str]:
+    """What a dry run would have written: how many EMLs in which folder, and what the first are called."""
+    if not report.names:
+        return []
+    folders = [f"{count:>9,}  {name or '.'}" for name, count in sorted(report.folders.items())]
+    names = [f"  {name}" for name in report.names[:_NAMED]]
+    return ["", "Folders", *_first(folders, len(folders)), "", "The first names", *names]
+
+
+def _first(rows: list[str], total: int) -> list[str]:
+    more = total - min(len(rows), _SHOWN)
+    return [on_one_line(row) for row in rows[:_SHOWN]] + (
+        [f"{'':>9}  and {more:,} more: --json has them"] if more else []
+    )
 
 
 def _codes(counts: Mapping[str, int]) -> str:
@@ -114,11 +130,11 @@ def overview(found: Inspection) -> str:
     ]
     for title, rows, total in sections:
         if rows:
-            shown = [on_one_line(row) for row in (rows if title == "Years" else rows[:_SHOWN])]
-            more = (
-                [f"{'':>9}  and {total - len(shown):,} more: --json has them"] if total > len(shown) else []
-            )
-            lines += ["", title, *shown, *more]
+            lines += [
+                "",
+                title,
+                *(map(on_one_line, rows) if title == "Years" else _first(rows, max(total, len(rows)))),
+            ]
     return "\n".join(lines)
 
 

@@ -92,6 +92,11 @@ def manifest_beside(destination: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{path.stem}-manifest.sqlite")
 
 
+def aside_of(destination: str | os.PathLike[str]) -> str:
+    """The folder beside ZIP volumes for what is in none of them."""
+    return f"{Path(os.fsdecode(destination)).stem}-aside"
+
+
 def volumes_of(connection: sqlite3.Connection) -> list[Volume]:
     """The volumes that a manifest names, in their order."""
     start = len(VOLUME_KEY)

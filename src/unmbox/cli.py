@@ -59,6 +59,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         found: click.Command = importlib.import_module(f"unmbox._command_{cmd_name}").command
+        found.short_help = _COMMANDS[cmd_name]  # what a shell shows beside the name
         return found
 
     def resolve_command(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from unmbox._volume import END, Volume, ascii_path, dos_time, volume_of
+from unmbox._volume import END, Volume, ascii_path, aside_of, dos_time, volume_of
 from unmbox.errors import DestinationError, UsageError
 from unmbox.naming import PATH_OCTETS_LIMIT
 from unmbox.sinks import _NO_NAMES, _NO_PATH, Dated, DirectorySink, _explain, _refusal
@@ -85,7 +85,7 @@ class ZipSink:
         self._stem, self._suffix = whole.stem, whole.suffix
         self.number = first
         """The number of the volume under way, or of the next one."""
-        self.aside = self._stem + "-aside"
+        self.aside = aside_of(whole)
         self._size = size
         self._entries = entries
         self._ascii = names == "ascii"
