@@ -42,9 +42,9 @@ class MessageHead:
         "_beside",
         "_date",
         "_envelope",
-        "_evidence",
-        "_fields",
         "block",
+        "evidence",
+        "fields",
         "from_line",
         "offset",
         "raw8",
@@ -64,17 +64,17 @@ class MessageHead:
         self.from_line = head.from_line
         # Lines end in lone CRs in some old mailboxes; names and folding are found by LF.
         self.block = head.data.replace(b"\r", b"\n") if head.newline == b"\r" else head.data
-        self._fields = fields
+        self.fields = fields  # see `fields_of`
         self._envelope: Envelope | None = None
         self._date: datetime | bool | None = False
         self._beside = beside
-        self._evidence = head.charset, locale
+        self.evidence = head.charset, locale
         self.raw8: Raw8Bit | None = None
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         """For another process, which has no use for what its source knows of it."""
         told = {name: getattr(self, name) for name in MessageHead.__slots__}
-        return None, told | {"_fields": None, "_beside": None, "raw8": None}
+        return None, told | {"fields": None, "_beside": None, "raw8": None}
 
     @property
     def envelope(self) -> Envelope:
@@ -119,14 +119,7 @@ class MessageHead:
 
     def raw_field(self, name: bytes) -> bytes | None:
         """The raw value of the first field called `name` (lower case), None where there is none."""
-        return self.fields.get(name) if name in _headers.USUAL else _headers.find(self.block, name)
-
-    @property
-    def fields(self) -> dict[bytes, bytes]:
-        """The raw values of the fields that are asked for most, by their names: see `_headers.usual`."""
-        if self._fields is None:
-            self._fields = _headers.usual(self.block)
-        return self._fields
+        return fields_of(self).get(name) if name in _headers.USUAL else _headers.find(self.block, name)
 
     def text(self, name: bytes) -> str | None:
         """The decoded text of the first field called `name` (lower case), None where there is none."""
@@ -140,21 +133,9 @@ class MessageHead:
     def _decoded(self, name: bytes, value: bytes) -> str:
         if value.isascii() or not is_unclear(value):
             return _decoded(name, value)
-        raw8 = self.raw8 or self.settle(b"", [value])
+        raw8 = self.raw8 or settle_raw8(self, b"", [value])
         decode = _decode.decode_addresses if name in _ADDRESSES else _decode.decode_text
         return decode(value, (), raw8.text)
-
-    def unclear(self) -> list[bytes]:
-        """The raw values of which a charset has to be found out."""
-        if self.block.isascii() or too_many(self.block):
-            return []
-        return unclear_values(split_fields(split_block(self.block).header))
-
-    def settle(self, body: bytes, others: Sequence[bytes] = ()) -> Raw8Bit:
-        """Find out the charset of raw values (of `others`, where no field has one) with the body's help."""
-        prior, locale = self._evidence
-        self.raw8 = Raw8Bit(self.unclear() or others, self.block, body, locale, prior)
-        return self.raw8
 
     def __getitem__(self, name: str) -> str | None:
         """The decoded text of the first field called `name` (in any case), None where there is none."""
@@ -167,6 +148,27 @@ class MessageHead:
         """The decoded texts of all fields called `name`, in their order."""
         octets = _octets(name)
         return [self._decoded(octets, value) for value in _headers.find_all(self.block, octets)]
+
+
+def fields_of(head: MessageHead) -> dict[bytes, bytes]:
+    """The raw values of the fields that are asked for most, by their names: see `_headers.usual`."""
+    if head.fields is None:
+        head.fields = _headers.usual(head.block)
+    return head.fields
+
+
+def unclear_in(head: MessageHead) -> list[bytes]:
+    """The raw values of which a charset has to be found out."""
+    if head.block.isascii() or too_many(head.block):
+        return []
+    return unclear_values(split_fields(split_block(head.block).header))
+
+
+def settle_raw8(head: MessageHead, body: bytes, others: Sequence[bytes] = ()) -> Raw8Bit:
+    """Find out the charset of raw values (of `others`, where no field has one) with the body's help."""
+    prior, locale = head.evidence
+    head.raw8 = Raw8Bit(unclear_in(head) or others, head.block, body, locale, prior)
+    return head.raw8
 
 
 def _decoded(name: bytes, value: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from unmbox._block import Repair
 from unmbox._hashing import Digest, Hasher
-from unmbox._head import MessageHead
+from unmbox._head import MessageHead, fields_of
 from unmbox._record import Digests
 from unmbox._writer import to_crlf
 from unmbox.dedup import BodyDigest, Entry, content_of, normalise_message_id
@@ -238,7 +238,7 @@ class Mail:
 
 def _told(head: MessageHead) -> Told:
     """What a row says of a message's head."""
-    fields, beside, labels = head.fields, head.beside, head.labels
+    fields, beside, labels = fields_of(head), head.beside, head.labels
     state = state_of(head.block, labels, signs=fields)
     if beside:
         state |= beside.state

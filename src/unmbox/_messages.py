@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from unmbox._block import Repair
-from unmbox._head import MessageHead
+from unmbox._head import MessageHead, settle_raw8, unclear_in
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._raw8 import BODY
@@ -158,7 +158,7 @@ class Stream(Generic[M]):
         while not self._waiting and (event := self.next_event()):
             if isinstance(event, Head):
                 self.current = message = self._new(event, self)
-                if message.unclear():
+                if unclear_in(message):
                     self.current, self._waiting = None, message
                     break
                 return message
@@ -167,7 +167,7 @@ class Stream(Generic[M]):
         if self._waiting and self._has_body():
             message, self._waiting = self._waiting, None
             bodies = (event.data for event in self._ahead if isinstance(event, Body))
-            message.settle(b"".join(bodies))
+            settle_raw8(message, b"".join(bodies))
             self._events.extendleft(reversed(self._ahead))
             self._ahead.clear()
             self._octets = 0
