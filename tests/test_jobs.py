@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import unmbox
+from benchmarks import shapes
 from corpus import rows as corpus_rows
 from mails import Left, emls, left, mail, mailbox
-from unmbox import Report, UsageError, _crew, _ranges
+from unmbox import Progress, Report, UsageError, _crew, _job, _ranges
 from unmbox._verify import verify
 
 DICE = random.Random(5)
@@ -246,6 +247,29 @@ def test_a_run_that_is_stopped(
     assert left(eml).files == alone[1].files
     assert not [path.name for path in eml.rglob(".*")]
     assert verify(eml, sources=sources).ok
+
+
+def test_what_stands_before_the_first_message_is_counted_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is stopped between the first messages of a range and the range's end goes on behind them."""
+    monkeypatch.setattr(_ranges, "_LEAST", 4000)
+    monkeypatch.setattr(_ranges, "RANGE", 300_000)
+    monkeypatch.setattr(_job, "_TICK", 0)
+    source = tmp_path / "a.mbox"
+    with source.open("wb") as file:
+        file.write(b"Not yet a mailbox\n")
+        shapes.write("tiny", file, size=2_400_000)
+
+    def stop(at: Progress) -> None:
+        if at.messages >= 2000:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        unmbox.convert(source, tmp_path / "eml", jobs=2, progress=stop)
+    report = unmbox.convert(source, tmp_path / "eml", jobs=2)
+    assert report.already
+    assert verify(tmp_path / "eml", sources=source).ok
 
 
 def test_a_number_that_is_none(sources: list[Path], tmp_path: Path) -> None:

@@ -266,6 +266,8 @@ class Job:
                 crew.drop(task)
                 answer = None
         while crew and isinstance(answer, Parcel):
+            # With the first of its messages: a run that goes on behind them does not read it again.
+            state.junk = max(state.junk, answer.junk)
             self._take_parcel(crew, task, list(answer.mails))
             self._passed += state.offset - at
             at = state.offset

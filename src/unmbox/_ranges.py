@@ -71,10 +71,14 @@ class Begun(NamedTuple):
 
 
 class Parcel(NamedTuple):
-    """Messages that are complete; their octets stay with the process that made them."""
+    """Messages that are complete; their octets stay with the process that made them.
+
+    `junk` is how many octets stand before the source's first message, as far as the range has any of them.
+    """
 
     task: int
     mails: Sequence[Mail]
+    junk: int
 
 
 class Finished(NamedTuple):
