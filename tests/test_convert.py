@@ -163,6 +163,19 @@ def test_a_row_tells_what_the_message_says(write: Any, eml: Path) -> None:
     assert json.loads(column(eml, "state")[0]) == {"read": True}
 
 
+def test_a_row_is_of_the_block_as_it_is_not_of_one_without_its_lone_crs(tmp_path: Path, eml: Path) -> None:
+    source = tmp_path / "a.mbox"
+    source.write_bytes(
+        b"From a@example.org Tue Mar 19 09:13:51 2019\n"
+        b"From: a@example.org\nDate: Tue, 19 Mar 2019 09:13:51 +0000\n"
+        b"Message-ID: <1@example.org>\nSubject: one\rword\n\nText.\n"
+    )
+    assert unmbox.convert(source, eml).repairs == {"bare-cr": 1}
+    [message] = unmbox.messages(source)
+    assert column(eml, "subject") == [message.subject]
+    assert "oneword" not in message.subject
+
+
 def test_names_say_when_and_what(write: Any, eml: Path) -> None:
     unmbox.convert(write("a.mbox", mailbox([mail(1)])), eml, layout="{year}/{date}_{sender}_{subject}_{hash}")
     [name] = emls(eml)

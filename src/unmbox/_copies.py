@@ -47,16 +47,14 @@ class Copies:
         `Verdict.of` is a row of the manifest, None for a copy of what stands in another destination. What
         could not be converted, or is not wanted, is new: it must not pass for the original of a copy.
         """
-        first += self._ours
         entries = [
             mail.entry(number)
-            for number, mail in enumerate(mails, first)
+            for number, mail in enumerate(mails, self._ours + first)
             if not (mail.failure or mail.unwanted)
         ]
         found = self._index.add_many(entries)
         if not self.shared and len(found) == len(mails):
             return found
-        first -= self._ours
         verdicts = iter(found)
         return [
             NEW if mail.failure or mail.unwanted else self._ruled(next(verdicts), mails, number, first)

@@ -138,10 +138,12 @@ class EmlWriter:
         self._crs, self._many_crs = 0, False
         self._too_long = False
         lf = data.replace(b"\r", b"") if b"\r" in data else data
-        self.fields = sound_fields(lf)
-        if self.fields is not None:
+        self.fields = None
+        fields = sound_fields(lf)
+        if fields is not None:
             crlf = lf.replace(b"\n", b"\r\n")
             if lf is data or crlf == data or data.replace(b"\r\n", b"\n") == lf:
+                self.fields = fields  # not where lone CRs, which `lf` lacks, are to be repaired
                 self.block_size = len(crlf) if self._crlf else len(lf)
                 return crlf if self._crlf else lf
         if too_many(data):
