@@ -8,7 +8,9 @@ decided elsewhere, by syntax alone; here text becomes values, and what is no dat
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Final
 
 _UTC: Final = timezone.utc
@@ -63,14 +65,11 @@ _COMMON = re.compile(
 
 # Forms of a Date field, white space made single and comments gone; what follows a form is searched for a
 # zone and otherwise ignored. The weekday is never checked: half of the wrong ones are in other languages.
-_FIELD_FORMS = tuple(
-    re.compile(pattern + r"(?P<rest>.*)", _FLAGS | re.DOTALL).match
-    for pattern in (
-        rf"(?:[^\s,]{{1,20}}(?:,\s?|\s))?{_DAY}[ -]\s?{_MONTH},?[ -]{_ANY_YEAR},?\s(?:at\s)?{_TIME12}",
-        _ASCTIME,
-        rf"(?:{_DOW}[a-z]*\.?,?\s)?{_MONTH}\s{_DAY}(?:st|nd|rd|th)?,?\s{_YEAR},?\s(?:at\s)?{_TIME12}",
-        _ISO,
-    )
+_FIELD_FORMS = (
+    rf"(?:[^\s,]{{1,20}}(?:,\s?|\s))?{_DAY}[ -]\s?{_MONTH},?[ -]{_ANY_YEAR},?\s(?:at\s)?{_TIME12}",
+    _ASCTIME,
+    rf"(?:{_DOW}[a-z]*\.?,?\s)?{_MONTH}\s{_DAY}(?:st|nd|rd|th)?,?\s{_YEAR},?\s(?:at\s)?{_TIME12}",
+    _ISO,
 )
 
 # Forms of a From_ line's date, which ends the line. The first two are fixed in length: they are tried at
@@ -80,14 +79,23 @@ _PLAIN = re.compile(
     rb"([0-9][0-9]):([0-9][0-9]):([0-9][0-9]) (?:([+-][0-9]{4}) )?((?:19|20)[0-9][0-9])\Z"
 ).match
 _TAIL = r"(?:\s+remote\s+from\s+\S+)?\s*\Z"
-_LINE_FORMS = tuple(
-    re.compile(rf"(?<!\S){pattern}{_TAIL}", _FLAGS).search
-    for pattern in (
-        rf"{_ASCTIME}(?P<rest>(?:\s+{_ZONE}){{0,2}})",
-        rf"(?:{_DOW}[a-z]*,?\s+)?{_DAY}[\s-]{_MONTH}[\s-]{_YEAR}\s+{_TIME}(?P<rest>(?:\s+{_ZONE}){{0,2}})",
-        rf"{_ISO}(?P<rest>\s*[+-][0-9]{{2}}:?[0-9]{{2}}|(?:\s*{_ZONE})?)",
-    )
+_LINE_FORMS = (
+    rf"{_ASCTIME}(?P<rest>(?:\s+{_ZONE}){{0,2}})",
+    rf"(?:{_DOW}[a-z]*,?\s+)?{_DAY}[\s-]{_MONTH}[\s-]{_YEAR}\s+{_TIME}(?P<rest>(?:\s+{_ZONE}){{0,2}})",
+    rf"{_ISO}(?P<rest>\s*[+-][0-9]{{2}}:?[0-9]{{2}}|(?:\s*{_ZONE})?)",
 )
+
+
+# Compiled when mail first needs them, for that takes as long as a hundred messages.
+@cache
+def _of_fields() -> list[Callable[[str], re.Match[str] | None]]:
+    return [re.compile(form + r"(?P<rest>.*)", _FLAGS | re.DOTALL).match for form in _FIELD_FORMS]
+
+
+@cache
+def _of_lines() -> list[Callable[[str], re.Match[str] | None]]:
+    return [re.compile(rf"(?<!\S){form}{_TAIL}", _FLAGS).search for form in _LINE_FORMS]
+
 
 _NUMERIC = re.compile(r"([+-])([0-9]{1,2}):?([0-9]{2})?(?![0-9])").search
 _NAME = re.compile(r"\b[a-z]+", _FLAGS).findall
@@ -112,7 +120,7 @@ def parse_date(text: str | bytes) -> datetime | None:
         except (KeyError, ValueError):
             pass  # a leap second or a month that is none: the long way decides
     text = " ".join(_without_comments(text[:_LIMIT]).split())
-    for form in _FIELD_FORMS:
+    for form in _of_fields():
         match = form(text)
         if match is not None:
             return _value(match)
@@ -142,7 +150,7 @@ def parse_envelope(line: bytes) -> tuple[str, datetime | None]:
                 break
             return line[start:at].decode("utf-8", "surrogateescape").strip() if at > start else "", when
     text = line[start:].decode("utf-8", "surrogateescape")
-    for form in _LINE_FORMS:
+    for form in _of_lines():
         found = form(text)
         if found is not None and (value := _value(found)) is not None:
             return text[: found.start()].strip(), value

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import TypeAlias
 
 FindOther: TypeAlias = "Callable[[bytes, int, int], re.Match[bytes] | None]"
@@ -101,25 +102,30 @@ _FIELD_HERE = rb"[!-9;-~]+[ \t]*:[^\n]{0,998}\n(?:[ \t][^\n]{0,998}\n){0,9}(?![ 
 _KNOWN_HERE = rb"(?i:" + b"|".join(sorted(_KNOWN)) + rb")[ \t]*:"
 _UNKNOWN_ALONE = rb"(?!" + _KNOWN_HERE + rb")" + _FIELD_HERE + _PROSE
 _AFTER_TEXT = rb"(?:(?<=[^\s\xbf]\nFrom )|(?<=[^\s\xbf]\r\nFrom ))"  # no BOM: a file may begin with it
-_NO_SEPARATORS = tuple(
+_NO_SEPARATORS = (
+    (NO_FIELD_FOLLOWS, _UNDATED + _PROSE),
     (
-        reason,
-        re.compile(rb"From " + line).match,
-        re.compile(rb"From (?<=\nFrom )(?!" + line + rb")").search,
-    )
-    for reason, line in (
-        (NO_FIELD_FOLLOWS, _UNDATED + _PROSE),
-        (
-            ONE_FIELD_FOLLOWS,
-            _UNDATED + rb"(?:" + _UNKNOWN_ALONE + rb"|" + _FIELD_HERE + rb"(?![\r\n]|From )" + _PROSE + rb")",
-        ),
-        (
-            NOT_SEPARATED,
-            _AFTER_TEXT + _COMMON + rb"\r?\n(?!>From )(?=" + _PROSE + rb")[^\n]{0,998}\n[\0-\xff]",
-        ),
-        (HEADER_FORM, rb"[ \t]*:[^\n]{0,998}\n"),
-    )
+        ONE_FIELD_FOLLOWS,
+        _UNDATED + rb"(?:" + _UNKNOWN_ALONE + rb"|" + _FIELD_HERE + rb"(?![\r\n]|From )" + _PROSE + rb")",
+    ),
+    (
+        NOT_SEPARATED,
+        _AFTER_TEXT + _COMMON + rb"\r?\n(?!>From )(?=" + _PROSE + rb")[^\n]{0,998}\n[\0-\xff]",
+    ),
+    (HEADER_FORM, rb"[ \t]*:[^\n]{0,998}\n"),
 )
+
+
+@cache  # compiled when a mailbox first needs them: many never do, and it takes milliseconds
+def _no_separators() -> list[tuple[str, Callable[[bytes, int], re.Match[bytes] | None], FindOther]]:
+    return [
+        (
+            reason,
+            re.compile(rb"From " + line).match,
+            re.compile(rb"From (?<=\nFrom )(?!" + line + rb")").search,
+        )
+        for reason, line in _NO_SEPARATORS
+    ]
 
 
 def no_separator(data: bytes, at: int) -> tuple[str, FindOther] | None:
@@ -127,7 +133,7 @@ def no_separator(data: bytes, at: int) -> tuple[str, FindOther] | None:
 
     None if it may be one.
     """
-    for reason, match, find_other in _NO_SEPARATORS:
+    for reason, match, find_other in _no_separators():
         if match(data, at):
             return reason, find_other
     return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from unmbox import _dates, _decode, _headers, labels
 from unmbox._block import unclear_values
@@ -58,6 +58,8 @@ class MessageHead:
         beside: Callable[[bytes, bytes], Beside | None] | None = None,
         locale: str | None = None,
         fields: dict[bytes, bytes] | None = None,
+        *,
+        date: datetime | Literal[False] | None = False,  # not yet asked for
     ) -> None:
         self.source = source
         self.offset = head.offset
@@ -66,15 +68,10 @@ class MessageHead:
         self.block = head.data.replace(b"\r", b"\n") if head.newline == b"\r" else head.data
         self.fields = fields  # see `fields_of`
         self._envelope: Envelope | None = None
-        self._date: datetime | bool | None = False
+        self._date = date
         self._beside = beside
         self.evidence = head.charset, locale
         self.raw8: Raw8Bit | None = None
-
-    def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        """For another process, which has no use for what its source knows of it."""
-        told = {name: getattr(self, name) for name in MessageHead.__slots__}
-        return None, told | {"fields": None, "_beside": None, "raw8": None}
 
     @property
     def envelope(self) -> Envelope:
@@ -86,10 +83,11 @@ class MessageHead:
     @property
     def date(self) -> datetime | None:
         """When the message was written, in its own zone: its Date, or else the From_ line's date."""
-        if isinstance(self._date, bool):
+        date = self._date
+        if date is False:
             value = self.raw_field(_DATE)
-            self._date = (_dates.parse_date(value) if value else None) or self.envelope.date
-        return self._date
+            date = self._date = (_dates.parse_date(value) if value else None) or self.envelope.date
+        return date
 
     @property
     def message_id(self) -> str | None:

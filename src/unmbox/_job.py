@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unmbox._assembly import Assembly
 from unmbox._batches import Batches
-from unmbox._crew import Crew, Written
-from unmbox._mail import Mail
+from unmbox._mail import Mail, received
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._prior import settle_charset
@@ -28,6 +27,9 @@ from unmbox.errors import DestinationError
 from unmbox.events import Event
 from unmbox.manifest import DUPLICATE, QUARANTINED, Manifest, Quarantined, SourceState
 from unmbox.sources import Source
+
+if TYPE_CHECKING:
+    from unmbox._crew import Crew, Written
 
 _log = logging.getLogger("unmbox")
 _TICK = 0.1
@@ -173,6 +175,8 @@ class Job:
     def _employ(self) -> Iterator[None]:
         """Have workers, if there are to be any."""
         if self._jobs > 1:
+            from unmbox._crew import Crew  # most runs have none
+
             self._crew = Crew(
                 self._setup,
                 self._jobs,
@@ -268,7 +272,7 @@ class Job:
         while crew and isinstance(answer, Parcel):
             # With the first of its messages: a run that goes on behind them does not read it again.
             state.junk = max(state.junk, answer.junk)
-            self._take_parcel(crew, task, list(answer.mails))
+            self._take_parcel(crew, task, answer)
             self._passed += state.offset - at
             at = state.offset
             if self._progress:
@@ -281,11 +285,11 @@ class Job:
         self._passed += answer.end - at
         return answer.end
 
-    def _take_parcel(self, crew: Crew, task: Task, mails: list[Mail]) -> None:
+    def _take_parcel(self, crew: Crew, task: Task, parcel: Parcel) -> None:
         state = self._source
+        mails = [received(sent, state, self._name) for sent in parcel.mails]
         self._batches.midway = True
         for mail in mails:
-            mail.source = state
             self._tell_failure(mail)
         state.offset = mails[-1].head.offset + mails[-1].length
         self._batches.take(mails, lambda rows: crew.write(task, mails, rows))

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from unmbox._fromline import common_line
-from unmbox._mail import Mail
 from unmbox._parser import Parser
 from unmbox._prior import settle_charset
 from unmbox._scan import FROM_LINE, blank_line_before, find_from
@@ -71,13 +70,13 @@ class Begun(NamedTuple):
 
 
 class Parcel(NamedTuple):
-    """Messages that are complete; their octets stay with the process that made them.
+    """Messages that are complete, as `Mail.sent`; their octets stay with the process that made them.
 
     `junk` is how many octets stand before the source's first message, as far as the range has any of them.
     """
 
     task: int
-    mails: Sequence[Mail]
+    mails: Sequence[tuple[Any, ...]]
     junk: int
 
 

@@ -153,7 +153,7 @@ class Worker:
             for mail in mails:
                 mail.add_up()
             self._waiting.append((task.number, mails))
-            self._answer(Parcel(task.number, mails, task.state.junk))
+            self._answer(Parcel(task.number, [mail.sent() for mail in mails], task.state.junk))
         while len(self._waiting) >= _AHEAD:
             self._obey(self._orders.get())
 
