@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import async_loop, compare, shapes, worst_cases
+import unmbox
+from benchmarks import async_loop, compare, growth, shapes, worst_cases
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -236,3 +237,58 @@ def test_archives_are_measured_beside_the_bare_mailbox() -> None:
     lines = run("benchmarks.sources", "--size", "64K", "--runs", "1").stdout.splitlines()
     assert lines[2].startswith("| bare mailbox |")
     assert all(line.count("|") == 7 for line in lines)
+
+
+def cells(line: str) -> list[str]:
+    """What stands in a row of a table."""
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_growth_tells_what_each_step_cost(tmp_path: Path) -> None:
+    table = tmp_path / "growth.md"
+    done = run("benchmarks.growth", "--quick", "--folder", str(tmp_path), "--output", str(table))
+    assert table.read_text("utf-8") == done.stdout
+    octets, messages = done.stdout.split("## Messages grow: tiny mail")
+    for text, column, most in ((octets, 1, 3.2), (messages, 2, 6400.0)):
+        rows = [cells(line) for line in text.splitlines() if "x |" in line]
+        assert [row[0] for row in rows] == ["1x", "4x", "16x", "64x"]
+        assert rows[0][6] == "1.00"
+        grown = [float(row[column].replace(",", "")) for row in rows]
+        assert grown == sorted(set(grown))
+        assert most <= grown[-1] < most * 1.5
+        for row in rows:
+            assert all(float(cell.replace(",", "")) >= 0 for cell in row[1:])
+            assert 10 < float(row[7]) < 500  # MiB of memory
+    last = cells(messages.splitlines()[-1])
+    assert float(last[5]) == pytest.approx(float(last[3]) / 6400 * 1e6, rel=0.02)
+    assert [path.name for path in tmp_path.iterdir()] == ["growth.md"]
+
+
+def test_growth_stops_where_it_is_told_and_takes_one_table(tmp_path: Path) -> None:
+    done = run(
+        "benchmarks.growth",
+        *("--quick", "--only", "messages", "--mail", "small", "--most", "4", "--runs", "2"),
+        *("--folder", str(tmp_path)),
+    )
+    assert [line.split()[1] for line in done.stdout.splitlines() if "x |" in line] == ["1x", "4x"]
+    assert "Octets" not in done.stdout
+    assert "medians of 2 runs a step" in done.stdout
+
+
+@pytest.mark.parametrize("shape", ["takeout", "small", "tiny"])
+def test_growth_has_no_two_messages_with_one_body_or_one_id(tmp_path: Path, shape: str) -> None:
+    box = growth.Mailbox(tmp_path / "mail.mbox", growth.Axis("messages", shape, "", 0))
+    box.grow(messages=20)
+    box.grow(messages=60)
+    assert box.path.stat().st_size == box.octets
+    found = list(unmbox.messages(box.path))
+    assert len(found) == box.messages == 60
+    assert len({message.message_id for message in found}) == 60
+    bodies = {octets.partition(b"\n\n")[2] for octets in box.path.read_bytes().split(b"\nFrom ")}
+    assert len(bodies) == 60
+
+
+def test_growth_does_not_begin_what_has_no_room(tmp_path: Path) -> None:
+    done = run("benchmarks.growth", "--octets", "900000G", "--folder", str(tmp_path), status=1)
+    assert "MB wanted" in done.stderr
+    assert not list(tmp_path.iterdir())
