@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -51,6 +52,7 @@ class Peer:
     files: bool
     command: Callable[[Mailbox, str], list[str]]
     program: str = sys.executable
+    library: str = ""
     newlines: tuple[str, ...] = ("lf", "crlf")
 
 
@@ -116,6 +118,10 @@ def peers(tools: Path) -> list[Peer]:
             command=lambda box, out: [sys.executable, _JOBS, "mailbox-files", box.path, out],
         ),
         Peer(
+            "GMime, to files", "gmime", files=True, library="gmime-3.0",
+            command=lambda box, out: [sys.executable, _JOBS, "gmime-files", box.path, out],
+        ),
+        Peer(
             "C floor: split where told, to files", "c", files=True, program=split,
             command=lambda box, out: [split, box.path, box.offsets, out, box.newline],
         ),
@@ -133,6 +139,17 @@ def build(tools: Path) -> str | None:
         if done.returncode:
             return f"{source.name} does not compile here: {done.stderr.strip().splitlines()[0]}"
     return None
+
+
+def left_out(contestants: list[Peer], no_tools: str | None) -> dict[str, str]:
+    """Who cannot run here, and why."""
+    why = {}
+    for peer in contestants:
+        if not shutil.which(peer.program):
+            why[peer.name] = no_tools if peer.group == "c" and no_tools else "not on this machine"
+        elif peer.library and not find_library(peer.library):
+            why[peer.name] = f"no library {peer.library} on this machine"
+    return why
 
 
 def one_run(peer: Peer, box: Mailbox, folder: Path) -> measure.Usage:
@@ -239,8 +256,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=shapes.size_of, default="512M", help="octets of each mailbox (512M)")
     parser.add_argument("--runs", type=int, default=5, help="rounds that count (5)")
     words = {"takeout": "shape", "small": "shape", "lf": "newline", "crlf": "newline", "count": "job",
-             "files": "job", "git": "peer", "stdlib": "peer", "c": "peer",
-             "floor": "peer"}  # fmt: skip
+             "files": "job", "git": "peer", "stdlib": "peer", "gmime": "peer",
+             "c": "peer", "floor": "peer"}  # fmt: skip
     parser.add_argument(
         "--only", action="append", choices=words, default=[], metavar="WORD",
         help=f"only these shapes, line ends, jobs or peers, may be given again: {', '.join(words)}",
@@ -266,9 +283,8 @@ def report(options: argparse.Namespace, folder: Path) -> Iterator[str]:
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "pycache")
     no_tools = build(folder)
     everyone = [peer for peer in peers(folder) if peer.group in ("unmbox", *options.peer)]
-    missing = {peer.name for peer in everyone if not shutil.which(peer.program)}
-    for name in sorted(missing):
-        why = no_tools if name.startswith("C") else "not on this machine"
+    missing = left_out(everyone, no_tools)
+    for name, why in missing.items():
         yield f"- left out: {name} ({why})"
     for shape in options.shape:
         for newline in options.newline:

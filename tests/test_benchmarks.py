@@ -7,6 +7,7 @@ import io
 import shutil
 import subprocess
 import sys
+from ctypes.util import find_library
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,35 @@ def test_compare_makes_a_table_of_each_job(tmp_path: Path) -> None:
         else:
             assert f"- left out: {row} (" in text
     assert [path.name for path in tmp_path.iterdir()] == ["table.md"]
+
+
+def test_compare_tells_what_a_missing_library_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "find_library", lambda _: None)
+    everyone = compare.peers(Path("tools"))
+    found = compare.left_out([peer for peer in everyone if peer.group in {"unmbox", "gmime"}], None)
+    assert found == {"GMime, to files": "no library gmime-3.0 on this machine"}
+
+
+@pytest.mark.skipif(not find_library("gmime-3.0"), reason="GMime is not on this machine")
+@pytest.mark.parametrize(("shape", "newline"), [("takeout", "lf"), ("takeout", "crlf"), ("small", "lf")])
+def test_gmime_writes_a_file_a_message(tmp_path: Path, shape: str, newline: str) -> None:
+    source, out = tmp_path / "mail.mbox", tmp_path / "out"
+    messages = list(shapes.chunks(shape, count=7, newline=newline))
+    source.write_bytes(b"".join(messages))
+    out.mkdir()
+    command = [
+        sys.executable,
+        compare.__file__.replace("compare", "jobs"),
+        "gmime-files",
+        str(source),
+        str(out),
+    ]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"7\n"
+    written = [path.read_bytes() for path in sorted(out.iterdir())]
+    for octets, message in zip(written, messages, strict=True):
+        # It sets empty lines between parts as it likes.
+        body = message.partition(b"\r\n\r\n" if newline == "crlf" else b"\n\n")[2]
+        assert b"".join(octets.split()).endswith(b"".join(body.split()))
 
 
 def test_compare_names_whom_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
