@@ -1,6 +1,6 @@
 """Compare whole processes: unmbox, its peers on this machine, and what C needs for the same job.
 
-    python -m benchmarks.compare --size 512M --runs 5 --output table.md
+    python -m benchmarks.compare --size 512M --runs 5 --output table.md --plot table.svg
 
 Each round runs every command once, one after the other, so that what disturbs the machine disturbs them
 all; figures are medians over the rounds, and a ratio is the median of the rounds' own ratios. Input and
@@ -18,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from ctypes.util import find_library
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -54,6 +55,15 @@ class Peer:
     program: str = sys.executable
     library: str = ""
     newlines: tuple[str, ...] = ("lf", "crlf")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the rounds of one job have shown, by command."""
+
+    box: Mailbox
+    job: str
+    usages: dict[str, list[measure.Usage]]
 
 
 class PeerError(Exception):
@@ -223,6 +233,17 @@ def table(box: Mailbox, usages: dict[str, list[measure.Usage]]) -> Iterator[str]
         yield f"| {' | '.join(cells)} |"
 
 
+def bars(results: list[Result]) -> dict[str, dict[str, dict[str, float]]]:
+    """MB/s at the median: a chart a shape and job, a series a line end, a bar a command."""
+    charts: dict[str, dict[str, dict[str, float]]] = {}
+    for box, job, usages in ((each.box, each.job, each.usages) for each in results):
+        chart = charts.setdefault(f"{box.shape}, {'to files' if job == 'files' else 'counting'}", {})
+        chart[box.newline.upper()] = {
+            name: median(box.octets / run.wall / 1e6 for run in runs) for name, runs in usages.items()
+        }
+    return charts
+
+
 @contextmanager
 def work_folder(chosen: str | None, size: int) -> Iterator[Path]:
     """Yield a folder with room for input and output, in memory where there is one, gone afterwards."""
@@ -263,18 +284,25 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         help=f"only these shapes, line ends, jobs or peers, may be given again: {', '.join(words)}",
     )  # fmt: skip
     parser.add_argument("--folder", help="where to work (/dev/shm, else the folder for temporary files)")
-    parser.add_argument("--output", help="write the Markdown there, not to standard output")
+    parser.add_argument("--output", type=Path, help="where the Markdown goes, besides standard output")
+    parser.add_argument(
+        "--plot", type=Path, help="where bars of MB/s go, as SVG; needs pygal (the extra `report`)"
+    )
     options = parser.parse_args(arguments)
     for kind in ("shape", "newline", "job", "peer"):
         known = [word for word, its_kind in words.items() if its_kind == kind]
         setattr(options, kind, [word for word in known if word in options.only] or known)
     if options.runs < 1:
         parser.error("--runs: at least 1")
+    if options.plot and not find_spec("pygal"):
+        parser.error("--plot needs pygal: pip install 'unmbox[report]'")
+    if options.plot and not options.plot.parent.is_dir():  # known now, not after the last round
+        parser.error(f"--plot: there is no folder {options.plot.parent}")
     return options
 
 
-def report(options: argparse.Namespace, folder: Path) -> Iterator[str]:
-    """Yield the lines of the whole report, as they come to be known."""
+def report(options: argparse.Namespace, folder: Path, results: list[Result]) -> Iterator[str]:
+    """Yield the lines of the whole report, as they come to be known; `results` gets what they tell."""
     yield "# unmbox and its peers"
     yield ""
     yield from _machine(folder, options.size, options.runs)
@@ -305,6 +333,7 @@ def report(options: argparse.Namespace, folder: Path) -> Iterator[str]:
                 ]
                 yield ""
                 usages, dropped = compare(contestants, box, folder, options.runs)
+                results.append(Result(box, job, usages))
                 yield from table(box, usages)
                 for line in dropped:
                     yield ""
@@ -317,14 +346,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = _arguments(arguments)
     if not hasattr(os, "wait4"):
         sys.exit("a command's time and memory can only be measured where there is wait4 (not on Windows)")
-    with (
-        work_folder(options.folder, options.size) as folder,
-        Path(options.output).open("w", encoding="utf-8")
-        if options.output
-        else nullcontext(sys.stdout) as out,
-    ):
-        for line in report(options, folder):
-            print(line, file=out, flush=True)
+    results: list[Result] = []
+    with ExitStack() as stack:
+        folder = stack.enter_context(work_folder(options.folder, options.size))
+        out = stack.enter_context(options.output.open("w", encoding="utf-8")) if options.output else None
+        for line in report(options, folder, results):
+            print(line, flush=True)
+            if out:
+                print(line, file=out, flush=True)
+    if options.plot:
+        from benchmarks import plot
+
+        title = "unmbox and its peers: MB/s, the median of the rounds"
+        options.plot.write_text(plot.page(bars(results), title=title, unit="MB/s"), "utf-8")
     return 0
 
 
