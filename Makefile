@@ -33,7 +33,8 @@ docs: setup ## the documentation as a site, in site/; a broken link is an error
 
 bench: setup ## what the parts cost, and whole runs beside peers, on this machine
 	$(BIN)/python -m pytest benchmarks
-	$(BIN)/python -m benchmarks.compare
+	@mkdir -p build
+	$(BIN)/python -m benchmarks.compare --output build/benchmarks.md --plot build/benchmarks.svg
 
 clean: ## remove all that these commands made
 	rm -rf .venv .venv.* demo site build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

@@ -1,6 +1,6 @@
 """Compare whole processes: unmbox, its peers on this machine, and what C needs for the same job.
 
-    python -m benchmarks.compare --size 512M --runs 5 --output table.md
+    python -m benchmarks.compare --size 512M --runs 5 --output table.md --plot table.svg
 
 Each round runs every command once, one after the other, so that what disturbs the machine disturbs them
 all; figures are medians over the rounds, and a ratio is the median of the rounds' own ratios. Input and
@@ -18,8 +18,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from ctypes.util import find_library
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -51,7 +53,17 @@ class Peer:
     files: bool
     command: Callable[[Mailbox, str], list[str]]
     program: str = sys.executable
+    library: str = ""
     newlines: tuple[str, ...] = ("lf", "crlf")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the rounds of one job have shown, by command."""
+
+    box: Mailbox
+    job: str
+    usages: dict[str, list[measure.Usage]]
 
 
 class PeerError(Exception):
@@ -116,6 +128,10 @@ def peers(tools: Path) -> list[Peer]:
             command=lambda box, out: [sys.executable, _JOBS, "mailbox-files", box.path, out],
         ),
         Peer(
+            "GMime, to files", "gmime", files=True, library="gmime-3.0",
+            command=lambda box, out: [sys.executable, _JOBS, "gmime-files", box.path, out],
+        ),
+        Peer(
             "C floor: split where told, to files", "c", files=True, program=split,
             command=lambda box, out: [split, box.path, box.offsets, out, box.newline],
         ),
@@ -133,6 +149,17 @@ def build(tools: Path) -> str | None:
         if done.returncode:
             return f"{source.name} does not compile here: {done.stderr.strip().splitlines()[0]}"
     return None
+
+
+def left_out(contestants: list[Peer], no_tools: str | None) -> dict[str, str]:
+    """Who cannot run here, and why."""
+    why = {}
+    for peer in contestants:
+        if not shutil.which(peer.program):
+            why[peer.name] = no_tools if peer.group == "c" and no_tools else "not on this machine"
+        elif peer.library and not find_library(peer.library):
+            why[peer.name] = f"no library {peer.library} on this machine"
+    return why
 
 
 def one_run(peer: Peer, box: Mailbox, folder: Path) -> measure.Usage:
@@ -206,6 +233,17 @@ def table(box: Mailbox, usages: dict[str, list[measure.Usage]]) -> Iterator[str]
         yield f"| {' | '.join(cells)} |"
 
 
+def bars(results: list[Result]) -> dict[str, dict[str, dict[str, float]]]:
+    """MB/s at the median: a chart a shape and job, a series a line end, a bar a command."""
+    charts: dict[str, dict[str, dict[str, float]]] = {}
+    for box, job, usages in ((each.box, each.job, each.usages) for each in results):
+        chart = charts.setdefault(f"{box.shape}, {'to files' if job == 'files' else 'counting'}", {})
+        chart[box.newline.upper()] = {
+            name: median(box.octets / run.wall / 1e6 for run in runs) for name, runs in usages.items()
+        }
+    return charts
+
+
 @contextmanager
 def work_folder(chosen: str | None, size: int) -> Iterator[Path]:
     """Yield a folder with room for input and output, in memory where there is one, gone afterwards."""
@@ -239,25 +277,32 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=shapes.size_of, default="512M", help="octets of each mailbox (512M)")
     parser.add_argument("--runs", type=int, default=5, help="rounds that count (5)")
     words = {"takeout": "shape", "small": "shape", "lf": "newline", "crlf": "newline", "count": "job",
-             "files": "job", "git": "peer", "stdlib": "peer", "c": "peer",
-             "floor": "peer"}  # fmt: skip
+             "files": "job", "git": "peer", "stdlib": "peer", "gmime": "peer",
+             "c": "peer", "floor": "peer"}  # fmt: skip
     parser.add_argument(
         "--only", action="append", choices=words, default=[], metavar="WORD",
         help=f"only these shapes, line ends, jobs or peers, may be given again: {', '.join(words)}",
     )  # fmt: skip
     parser.add_argument("--folder", help="where to work (/dev/shm, else the folder for temporary files)")
-    parser.add_argument("--output", help="write the Markdown there, not to standard output")
+    parser.add_argument("--output", type=Path, help="where the Markdown goes, besides standard output")
+    parser.add_argument(
+        "--plot", type=Path, help="where bars of MB/s go, as SVG; needs pygal (the extra `report`)"
+    )
     options = parser.parse_args(arguments)
     for kind in ("shape", "newline", "job", "peer"):
         known = [word for word, its_kind in words.items() if its_kind == kind]
         setattr(options, kind, [word for word in known if word in options.only] or known)
     if options.runs < 1:
         parser.error("--runs: at least 1")
+    if options.plot and not find_spec("pygal"):
+        parser.error("--plot needs pygal: pip install 'unmbox[report]'")
+    if options.plot and not options.plot.parent.is_dir():  # known now, not after the last round
+        parser.error(f"--plot: there is no folder {options.plot.parent}")
     return options
 
 
-def report(options: argparse.Namespace, folder: Path) -> Iterator[str]:
-    """Yield the lines of the whole report, as they come to be known."""
+def report(options: argparse.Namespace, folder: Path, results: list[Result]) -> Iterator[str]:
+    """Yield the lines of the whole report, as they come to be known; `results` gets what they tell."""
     yield "# unmbox and its peers"
     yield ""
     yield from _machine(folder, options.size, options.runs)
@@ -266,9 +311,8 @@ def report(options: argparse.Namespace, folder: Path) -> Iterator[str]:
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "pycache")
     no_tools = build(folder)
     everyone = [peer for peer in peers(folder) if peer.group in ("unmbox", *options.peer)]
-    missing = {peer.name for peer in everyone if not shutil.which(peer.program)}
-    for name in sorted(missing):
-        why = no_tools if name.startswith("C") else "not on this machine"
+    missing = left_out(everyone, no_tools)
+    for name, why in missing.items():
         yield f"- left out: {name} ({why})"
     for shape in options.shape:
         for newline in options.newline:
@@ -289,6 +333,7 @@ def report(options: argparse.Namespace, folder: Path) -> Iterator[str]:
                 ]
                 yield ""
                 usages, dropped = compare(contestants, box, folder, options.runs)
+                results.append(Result(box, job, usages))
                 yield from table(box, usages)
                 for line in dropped:
                     yield ""
@@ -301,14 +346,19 @@ def main(arguments: list[str] | None = None) -> int:
     options = _arguments(arguments)
     if not hasattr(os, "wait4"):
         sys.exit("a command's time and memory can only be measured where there is wait4 (not on Windows)")
-    with (
-        work_folder(options.folder, options.size) as folder,
-        Path(options.output).open("w", encoding="utf-8")
-        if options.output
-        else nullcontext(sys.stdout) as out,
-    ):
-        for line in report(options, folder):
-            print(line, file=out, flush=True)
+    results: list[Result] = []
+    with ExitStack() as stack:
+        folder = stack.enter_context(work_folder(options.folder, options.size))
+        out = stack.enter_context(options.output.open("w", encoding="utf-8")) if options.output else None
+        for line in report(options, folder, results):
+            print(line, flush=True)
+            if out:
+                print(line, file=out, flush=True)
+    if options.plot:
+        from benchmarks import plot
+
+        title = "unmbox and its peers: MB/s, the median of the rounds"
+        options.plot.write_text(plot.page(bars(results), title=title, unit="MB/s"), "utf-8")
     return 0
 
 

@@ -6,6 +6,7 @@ python jobs.py unmbox-bare FILE DEST   convert without what proves it: no digest
 python jobs.py floor FILE OFFSETS DEST what any converter that keeps a record must ask of the system
 python jobs.py mailbox-count FILE      the same with the standard library
 python jobs.py mailbox-files FILE DEST one file a message with the standard library
+python jobs.py gmime-files FILE DEST   one file a message with GMime, a library in C
 """
 
 from __future__ import annotations
@@ -121,6 +122,46 @@ def mailbox_files(source: str, destination: str) -> int:
     return number
 
 
+def gmime_files(source: str, destination: str) -> int:
+    """Let GMime parse each message and write it: its C, with three calls a message from here."""
+    import ctypes
+    from ctypes.util import find_library
+
+    gmime, gobject = (ctypes.CDLL(find_library(name)) for name in ("gmime-3.0", "gobject-2.0"))
+    pointer, mbox = ctypes.c_void_p, 1
+    for library, name, result, *arguments in (
+        (gmime, "g_mime_init", None),
+        (gmime, "g_mime_stream_file_open", pointer, ctypes.c_char_p, ctypes.c_char_p, pointer),
+        (gmime, "g_mime_parser_new_with_stream", pointer, pointer),
+        (gmime, "g_mime_parser_set_format", None, pointer, ctypes.c_int),
+        (gmime, "g_mime_parser_set_respect_content_length", None, pointer, ctypes.c_int),
+        (gmime, "g_mime_parser_eos", ctypes.c_int, pointer),
+        (gmime, "g_mime_parser_construct_message", pointer, pointer, pointer),
+        (gmime, "g_mime_object_write_to_stream", ctypes.c_ssize_t, pointer, pointer, pointer),
+        (gmime, "g_mime_stream_close", ctypes.c_int, pointer),
+        (gobject, "g_object_unref", None, pointer),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    gmime.g_mime_init()
+    parser = gmime.g_mime_parser_new_with_stream(gmime.g_mime_stream_file_open(source.encode(), b"rb", None))
+    gmime.g_mime_parser_set_format(parser, mbox)
+    gmime.g_mime_parser_set_respect_content_length(parser, False)
+    number = 0
+    while not gmime.g_mime_parser_eos(parser):
+        message = gmime.g_mime_parser_construct_message(parser, None)
+        if not message:
+            break
+        number += 1
+        file = gmime.g_mime_stream_file_open(f"{destination}/{number:08d}.eml".encode(), b"wb", None)
+        if not file or gmime.g_mime_object_write_to_stream(message, None, file) < 0:
+            sys.exit(f"message {number} cannot be written")
+        gmime.g_mime_stream_close(file)
+        gobject.g_object_unref(file)
+        gobject.g_object_unref(message)
+    return number
+
+
 _JOBS: dict[str, Callable[..., int]] = {
     "unmbox-count": unmbox_count,
     "unmbox-read": unmbox_read,
@@ -128,6 +169,7 @@ _JOBS: dict[str, Callable[..., int]] = {
     "floor": floor,
     "mailbox-count": mailbox_count,
     "mailbox-files": mailbox_files,
+    "gmime-files": gmime_files,
 }
 
 if __name__ == "__main__":

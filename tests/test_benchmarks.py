@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import shutil
 import subprocess
 import sys
+from ctypes.util import find_library
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import async_loop, compare, shapes, worst_cases
+import unmbox
+from benchmarks import async_loop, compare, growth, plot, shapes, worst_cases
 
 PROJECT = Path(__file__).resolve().parents[1]
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def mailbox(name: str, *, newline: str = "lf", from_line: str = "classic", count: int | None = None) -> bytes:
@@ -111,6 +116,11 @@ def run(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def cells(line: str) -> list[str]:
+    """What stands in a row of a table."""
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
 def test_shapes_writes_a_file_and_says_what_is_in_it(tmp_path: Path) -> None:
     done = run("benchmarks.shapes", "tiny", "--count", "7", str(tmp_path / "tiny.mbox"))
     octets = (tmp_path / "tiny.mbox").read_bytes()
@@ -161,11 +171,11 @@ def test_worst_cases_all_have_the_size_that_is_asked_for() -> None:
 
 
 def test_compare_makes_a_table_of_each_job(tmp_path: Path) -> None:
-    table = tmp_path / "table.md"
+    table, plotted = tmp_path / "table.md", tmp_path / "table.svg"
     run(
         "benchmarks.compare",
-        *("--size", "100K", "--runs", "1", "--folder", str(tmp_path), "--output", str(table)),
-        *("--only", "crlf"),
+        *("--size", "100K", "--runs", "1", "--folder", str(tmp_path), "--only", "crlf"),
+        *("--output", str(table), "--plot", str(plotted)),
     )
     text = table.read_text("utf-8")
     heads = [line.split(":")[0] for line in text.splitlines() if line.startswith("## ")]
@@ -182,7 +192,117 @@ def test_compare_makes_a_table_of_each_job(tmp_path: Path) -> None:
             assert text.count(f"| {row} |") == 2
         else:
             assert f"- left out: {row} (" in text
-    assert [path.name for path in tmp_path.iterdir()] == ["table.md"]
+    if find_library("gmime-3.0"):
+        # On an unlucky octet it stops early, and is told to have done another job.
+        assert text.count("| GMime, to files |") + text.count("left out: GMime, to files: ") == 2
+    else:
+        assert "- left out: GMime, to files (no library gmime-3.0 on this machine)" in text
+    drawn = ET.parse(plotted).getroot()
+    assert sorted(bar.rpartition(": ")[0] for bar in bars_of(drawn)) == sorted(
+        cells(line)[0] for line in text.splitlines() if line.startswith("| ") and "MB/s" not in line
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"table.md", "table.svg"}
+
+
+def bars_of(drawn: ET.Element) -> list[str]:
+    """What the bars of a plot say of themselves."""
+    return [
+        title.text or ""
+        for group in drawn.iter(f"{SVG}g")
+        if (group.get("class") or "").split()[:1] == ["bar"]
+        for title in group.iter(f"{SVG}title")
+    ]
+
+
+def test_a_plot_holds_what_it_is_given_and_nothing_from_outside() -> None:
+    charts = {
+        "small, counting": {"CRLF": {"unmbox <one>": 12.0}},
+        "small, to files": {
+            "LF": {"unmbox": 1234.0, "other": 617.0},
+            "CRLF": {"unmbox": 1000.0, "third": 7.0},
+        },
+    }
+    text = plot.page(charts, title="Nothing & all", unit="MB/s")
+    drawn = ET.fromstring(text)
+    assert sorted(bars_of(drawn)) == [
+        "other: 617", "third: 7", "unmbox <one>: 12", "unmbox: 1,000", "unmbox: 1,234",
+    ]  # fmt: skip
+    words = [each.text for each in drawn.iter(f"{SVG}text")]
+    assert words.count("small, counting, CRLF, MB/s") == words.count("small, to files, MB/s") == 1
+    assert words.count("LF") == words.count("CRLF") == 1
+    assert {"1,234", "617", "1,000", "7", "12"} <= set(words)
+    widths = {
+        title.text: float(rect.get("width", ""))
+        for group in drawn.iter(f"{SVG}g")
+        for title, rect in zip(group.findall(f"{SVG}title"), group.findall(f"{SVG}rect"), strict=False)
+    }
+    assert widths["unmbox: 1,234"] == pytest.approx(2 * widths["other: 617"], rel=0.01)
+    assert not [each.tag for each in drawn.iter() if each.tag in {f"{SVG}script", f"{SVG}image"}]
+    assert not re.search(r"href|url\(|@import|@font-face", text)
+    assert text.count("http") == text.count(SVG.strip("{}"))
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_a_plot_keeps_all_of_its_words_on_its_paper() -> None:
+    names = ["unmbox convert, without digests, index and manifest", "short"]
+    drawn = ET.fromstring(plot.page({"a": {"LF": dict.fromkeys(names, 9999.0)}}, title="", unit="MB/s"))
+    height, bottom = float(drawn.get("height", "0")), 0.0
+    for chart in drawn.findall(f"{SVG}svg"):
+        assert float(chart.get("y", "0")) >= bottom
+        bottom = float(chart.get("y", "0")) + float(chart.get("height", "0"))
+        (shift,) = {
+            float(re.findall(r"[\d.]+", group.get("transform", ""))[0])
+            for group in chart.iter(f"{SVG}g")
+            if group.get("transform")
+        }
+        # A letter of a sans-serif font is 0.55 times as wide as high, on the average.
+        assert shift >= len(names[0]) * 13 * 0.55
+        ends = [
+            float(each.get("x", "0")) for each in chart.iter(f"{SVG}text") if each.get("class") == "value"
+        ]
+        assert all(shift + end + len("9,999") * 11 * 0.6 <= 920 for end in ends)
+    assert bottom <= height
+
+
+def test_compare_tells_what_a_missing_library_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "find_library", lambda _: None)
+    everyone = compare.peers(Path("tools"))
+    found = compare.left_out([peer for peer in everyone if peer.group in {"unmbox", "gmime"}], None)
+    assert found == {"GMime, to files": "no library gmime-3.0 on this machine"}
+
+
+@pytest.mark.skipif(not find_library("gmime-3.0"), reason="GMime is not on this machine")
+@pytest.mark.parametrize(("shape", "newline"), [("takeout", "lf"), ("takeout", "crlf"), ("small", "lf")])
+def test_gmime_writes_a_file_a_message(tmp_path: Path, shape: str, newline: str) -> None:
+    source, out = tmp_path / "mail.mbox", tmp_path / "out"
+    messages = list(shapes.chunks(shape, count=7, newline=newline))
+    source.write_bytes(b"".join(messages))
+    out.mkdir()
+    command = [
+        sys.executable,
+        compare.__file__.replace("compare", "jobs"),
+        "gmime-files",
+        str(source),
+        str(out),
+    ]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"7\n"
+    written = [path.read_bytes() for path in sorted(out.iterdir())]
+    for octets, message in zip(written, messages, strict=True):
+        # It sets empty lines between parts as it likes.
+        body = message.partition(b"\r\n\r\n" if newline == "crlf" else b"\n\n")[2]
+        assert b"".join(octets.split()).endswith(b"".join(body.split()))
+
+
+def test_compare_says_at_once_that_it_cannot_plot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        compare.main(["--plot", str(tmp_path / "absent" / "table.svg")])
+    assert f"there is no folder {tmp_path / 'absent'}" in capsys.readouterr().err
+    monkeypatch.setattr(compare, "find_spec", lambda _: None)
+    with pytest.raises(SystemExit):
+        compare.main(["--plot", str(tmp_path / "table.svg")])
+    assert "pip install 'unmbox[report]'" in capsys.readouterr().err
 
 
 def test_compare_names_whom_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,3 +356,53 @@ def test_archives_are_measured_beside_the_bare_mailbox() -> None:
     lines = run("benchmarks.sources", "--size", "64K", "--runs", "1").stdout.splitlines()
     assert lines[2].startswith("| bare mailbox |")
     assert all(line.count("|") == 7 for line in lines)
+
+
+def test_growth_tells_what_each_step_cost(tmp_path: Path) -> None:
+    table = tmp_path / "growth.md"
+    done = run("benchmarks.growth", "--quick", "--folder", str(tmp_path), "--output", str(table))
+    assert table.read_text("utf-8") == done.stdout
+    octets, messages = done.stdout.split("## Messages grow: tiny mail")
+    for text, column, most in ((octets, 1, 3.2), (messages, 2, 6400.0)):
+        rows = [cells(line) for line in text.splitlines() if "x |" in line]
+        assert [row[0] for row in rows] == ["1x", "4x", "16x", "64x"]
+        assert rows[0][6] == "1.00"
+        grown = [float(row[column].replace(",", "")) for row in rows]
+        assert grown == sorted(set(grown))
+        assert most <= grown[-1] < most * 1.5
+        for row in rows:
+            assert all(float(cell.replace(",", "")) >= 0 for cell in row[1:])
+            assert 10 < float(row[7]) < 500  # MiB of memory
+    last = cells(messages.splitlines()[-1])
+    assert float(last[5]) == pytest.approx(float(last[3]) / 6400 * 1e6, rel=0.02)
+    assert [path.name for path in tmp_path.iterdir()] == ["growth.md"]
+
+
+def test_growth_stops_where_it_is_told_and_takes_one_table(tmp_path: Path) -> None:
+    done = run(
+        "benchmarks.growth",
+        *("--quick", "--only", "messages", "--mail", "small", "--most", "4", "--runs", "2"),
+        *("--folder", str(tmp_path)),
+    )
+    assert [line.split()[1] for line in done.stdout.splitlines() if "x |" in line] == ["1x", "4x"]
+    assert "Octets" not in done.stdout
+    assert "medians of 2 runs a step" in done.stdout
+
+
+@pytest.mark.parametrize("shape", ["takeout", "small", "tiny"])
+def test_growth_has_no_two_messages_with_one_body_or_one_id(tmp_path: Path, shape: str) -> None:
+    box = growth.Mailbox(tmp_path / "mail.mbox", growth.Axis("messages", shape, "", 0))
+    box.grow(messages=20)
+    box.grow(messages=60)
+    assert box.path.stat().st_size == box.octets
+    found = list(unmbox.messages(box.path))
+    assert len(found) == box.messages == 60
+    assert len({message.message_id for message in found}) == 60
+    bodies = {octets.partition(b"\n\n")[2] for octets in box.path.read_bytes().split(b"\nFrom ")}
+    assert len(bodies) == 60
+
+
+def test_growth_does_not_begin_what_has_no_room(tmp_path: Path) -> None:
+    done = run("benchmarks.growth", "--octets", "900000G", "--folder", str(tmp_path), status=1)
+    assert "MB wanted" in done.stderr
+    assert not list(tmp_path.iterdir())
