@@ -195,7 +195,7 @@ def _without_comment(value: bytes) -> bytes:
 
 def _is_plain(raw: bytes) -> bool:
     """Say whether `raw` is what it shows: ASCII, one line, no encoded-word, no ISO 2022 escape."""
-    return raw.isascii() and b"=?" not in raw and b"\n" not in raw and b"\r" not in raw and b"\x1b" not in raw
+    return raw.isascii() and raw.find(b"=?") < 0 and 0x0A not in raw and 0x0D not in raw and 0x1B not in raw
 
 
 def _context(text: str, within: str, depth: int) -> tuple[str, int]:

@@ -269,10 +269,10 @@ def state_of(
 
 
 def _may_be_automatic(signs: Mapping[bytes, bytes]) -> bool:
-    return (
-        signs.get(_headers.PATH, b"").startswith(b"<>")
-        or b"auto" in signs.get(_headers.PRECEDENCE, b"").lower()
-    )
+    if signs.get(_headers.PATH, b"").startswith(b"<>"):
+        return True
+    precedence = signs.get(_headers.PRECEDENCE)
+    return precedence is not None and b"auto" in precedence.lower()
 
 
 def _status(name: bytes, value: bytes) -> list[tuple[str, bool]]:

@@ -22,6 +22,8 @@ BODY_NUL = "body-nul"
 BODY_BARE_CR = "body-bare-cr"
 EXPORTER_DAMAGE = "exporter-damage"
 
+# Numbers: `in` first takes octets for one, fails, and searches then, all of which costs more than the search.
+_LF, _CR, _NUL = b"\n\r\0"
 # CRs before an LF that are one line end with it, and the octet before the first; more than that are none.
 _MOST_CRS: Final = 1000
 _LINE_END = re.compile(rb"(?<!\r)\r{1,%d}\n" % _MOST_CRS)
@@ -137,7 +139,7 @@ class EmlWriter:
         self._edge = b""
         self._crs, self._many_crs = 0, False
         self._too_long = False
-        lf = data.replace(b"\r", b"") if b"\r" in data else data
+        lf = data.replace(b"\r", b"") if _CR in data else data
         self.fields = None
         fields = sound_fields(lf)
         if fields is not None:
@@ -194,7 +196,7 @@ class EmlWriter:
     def _to_lf(self, data: bytes) -> bytes:
         """End each line with LF, such that doing so again changes nothing, wherever the pieces are cut."""
         if not self._crs and not self._many_crs:
-            if b"\r" not in data:
+            if _CR not in data:
                 return data
             converted = data.replace(b"\r", b"")
             if converted.replace(b"\n", b"\r\n") == data:
@@ -214,14 +216,13 @@ class EmlWriter:
 
     def _look_at(self, data: bytes, octets: bytes) -> None:
         """List what is wrong with a piece of body, once a message: it is not ours to change."""
-        if 0 in data:
+        if _NUL in data:
             self._note(BODY_NUL)
-        if self._crlf and octets is data and b"\n" in data:
+        if self._crlf and octets is data and _LF in data:
             pass  # CRLF throughout: it came back as the same object
-        elif b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+        elif _CR in data and data.count(b"\r") != data.count(b"\r\n"):
             self._note(BODY_BARE_CR)
-        edge = self._edge + data[:2] if self._edge else b""
-        if (0xEF in data and DAMAGE in data) or DAMAGE in edge:
+        if (0xEF in data and DAMAGE in data) or (self._edge and DAMAGE in self._edge + data[:2]):
             self._note(EXPORTER_DAMAGE)
         tail = (self._edge + data if len(data) < 2 else data)[-2:]
         self._edge = b"" if tail.isascii() else tail
@@ -239,7 +240,7 @@ def _with_lf(octets: bytes) -> bytes:
 
 def to_crlf(octets: bytes) -> bytes:
     """End each line with CRLF; give back the same object where all do already."""
-    if b"\r" not in octets:
+    if _CR not in octets:
         return octets.replace(b"\n", b"\r\n")
     # Two replacements of single octets cost a quarter of one of CRLF, and healthy octets need no more.
     converted = octets.replace(b"\r", b"").replace(b"\n", b"\r\n")
@@ -250,7 +251,7 @@ def to_crlf(octets: bytes) -> bytes:
 
 def to_lf(octets: bytes) -> bytes:
     """End each line with LF; lone CRs stay."""
-    if b"\r" not in octets:
+    if _CR not in octets:
         return octets
     converted = octets.replace(b"\r", b"")
     return converted if converted.replace(b"\n", b"\r\n") == octets else octets.replace(b"\r\n", b"\n")
