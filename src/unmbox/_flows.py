@@ -19,7 +19,7 @@ from unmbox.sources import CHUNK
 
 READ = 4 * CHUNK
 """Octets asked of an async file at a time: each read is a hop to a thread of its own."""
-_WINDOW = 2 * READ  # octets that wait for the thread before the source has to
+_WINDOW = 4 * READ  # octets that wait for the thread before the source has to
 _GATHERED = 1 << 20  # octets of one EML that are gathered before an async target gets them
 _GRACE = 10.0  # seconds that an async target has to discard what it holds, if all is cancelled
 
@@ -99,7 +99,10 @@ class Inflow:
             self._bridge.when_stopped(lambda: self._queue.put(Stopped()))
             self._bridge.ask(self._start)
         if not self._held:
-            self._held = memoryview(self._take(size))
+            taken = self._take(size)
+            if len(taken) <= size:
+                return taken
+            self._held = memoryview(taken)
         given, self._held = self._held[:size], self._held[size:]
         return bytes(given)
 
