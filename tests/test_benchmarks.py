@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import unmbox
-from benchmarks import async_loop, compare, growth, plot, shapes, worst_cases
+from benchmarks import async_loop, compare, growth, plot, shapes, stages, worst_cases
 
 PROJECT = Path(__file__).resolve().parents[1]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -406,3 +406,28 @@ def test_growth_does_not_begin_what_has_no_room(tmp_path: Path) -> None:
     done = run("benchmarks.growth", "--octets", "900000G", "--folder", str(tmp_path), status=1)
     assert "MB wanted" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_stages_add_up_to_a_conversion(tmp_path: Path) -> None:
+    table = tmp_path / "stages.md"
+    done = run("benchmarks.stages", "--size", "300K", "--runs", "1", "--output", str(table))
+    assert table.read_text("utf-8") == done.stdout
+    rows = [cells(line) for line in done.stdout.splitlines()]
+    assert rows[0][1:] == ["takeout", "small"]
+    assert [row[0] for row in rows[2:-2]] == list(stages.STAGES)
+    for column in (1, 2):
+        own = [float(row[column]) for row in rows[2:-2]]
+        assert all(each > 0 for each in own[:-1])  # every stage is met
+        assert float(rows[-2][column].strip("*")) == pytest.approx(sum(own), abs=1)
+
+
+def test_the_clock_counts_what_is_nested_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(
+        [0.0, 1.0, 4.0, 9.0]
+    )  # the outer call begins, the inner one begins and ends, the outer one ends
+    monkeypatch.setattr(stages, "perf_counter", lambda: next(ticks))
+    inner, outer, *_ = stages.STAGES
+    clock = stages.Clock()
+    clock.around(outer, clock.around(inner, lambda: None))()
+    assert (clock.seconds[inner], clock.seconds[outer]) == (3.0, 6.0)
+    assert (clock.calls[inner], clock.calls[outer]) == (1, 1)

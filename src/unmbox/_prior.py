@@ -17,6 +17,7 @@ _DECLARED: Final = [
 _HIGH = re.compile(rb"[\x80-\xff]").search
 # What programs declare for text that has no octet beyond ASCII.
 _DEFAULTS: Final = {"cp1252": 0.25, "iso8859_15": 0.25, "ascii": 0.0, "utf_8": 0.0, "utf_7": 0.0}
+_STEP: Final = 1 << 12
 _LINES: Final = 24
 _LINE: Final = 200
 _OF_A_LINE: Final = 2.0
@@ -38,6 +39,8 @@ def settle_charset(first: bytes) -> str:
     likely = [codec for codec, _ in votes.most_common(3)]
     at = 0
     for _ in range(0 if first.isascii() else _LINES):
+        while first[at : at + _STEP].isascii() and at < len(first):  # ten times as fast as the pattern
+            at += _STEP
         found = _HIGH(first, at)
         if found is None:
             break
