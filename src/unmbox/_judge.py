@@ -9,7 +9,7 @@ from unmbox._fromline import (
     no_separator,
     trace_lines,
 )
-from unmbox._mime import INCLUDED, Ahead, OpenMessage, follows_marker, is_multipart, may_open_part
+from unmbox._mime import INCLUDED, Ahead, OpenMessage, boundaries, follows_marker, may_open_part
 from unmbox._scan import FROM_LINE, empty_line
 from unmbox._window import LOOK_BEHIND, MAX_LINE, Window
 from unmbox.events import Rejected
@@ -20,7 +20,7 @@ MAX_TOLD = 10_000
 """Lines of a source that are reported one by one; those after them are counted where that is faster."""
 IN_HEADER_BLOCK = "inside-header-block"
 
-_LF, _CR = b"\n\r"
+_LF, _CR, _DASH = b"\n\r-"
 _TAIL = 256
 """Octets before a From_ line that show whether it ends its message in the plainest way."""
 
@@ -112,11 +112,12 @@ class Judge(Window):
             self._checked = at
         return self._trace_only
 
-    def _plain_end(self, at: int) -> int:
+    def _plain_end(self, at: int, at_eof: bool) -> int:
         """Where the body ends before a From_ line with a common date that surely separates; 0 otherwise.
 
-        That is after an empty line, itself after a line that is neither MIME's nor a marker, or that closes
-        the message's multipart: with the facts at hand, and no call of `decide`, whose verdict is the same.
+        That is after an empty line, itself after a line that is neither MIME's nor a marker, in a message of
+        one part or in a multipart that is cut off; or after a line that closes the message's multipart. With
+        the facts at hand, and no call of `decide`, whose verdict is the same.
         """
         data = self._data
         if at < _TAIL or self._by_length:
@@ -126,12 +127,20 @@ class Judge(Window):
             return 0
         tail = data[at - _TAIL : end].rstrip()
         last = tail.rfind(b"\n") + 1
-        if self._mime is None:
-            head = self._head or b""
-            if not is_multipart(head):
-                return end if last and not may_open_part(tail, last) else 0
-            self._mime = OpenMessage(head)
-        return end if last and self._mime.is_closed_by(tail[last:]) else 0
+        if not last:
+            return 0
+        mime = self._mime
+        if mime is None:
+            declared = boundaries(self._head or b"")
+            if not declared:
+                return 0 if may_open_part(tail, last) else end
+            self._mime = mime = OpenMessage(declared)
+        if tail[-1] == _DASH:
+            return end if mime.is_closed_by(tail[last:]) else 0
+        if may_open_part(tail, last):
+            return 0
+        self._ahead.look(data, at, self._base, at_eof)
+        return end if mime.is_cut_off(self._ahead, self._base + at) else 0
 
     def _decide_in_body(self, at: int, line_end: int, at_eof: bool) -> Verdict | None:
         blank = self._blank_before(at)
@@ -142,7 +151,7 @@ class Judge(Window):
         if follows_marker(before):
             return False, INCLUDED
         if self._mime is None:
-            self._mime = OpenMessage(self._head or b"")
+            self._mime = OpenMessage(boundaries(self._head or b""))
         self._ahead.look(self._data, at, self._base, at_eof)
         claim = self._mime.claims(before, blank, self._ahead, self._base + at)
         if claim is None:

@@ -282,7 +282,7 @@ class Parser(Judge):
                 at = self._find(at)
                 continue
             common = common_line(data, at)
-            end = self._plain_end(at) if common else 0
+            end = self._plain_end(at, at_eof) if common else 0
             if common is None or not end:
                 prose = self._pass_over(at)
                 if prose:
