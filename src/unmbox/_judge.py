@@ -133,7 +133,8 @@ class Judge(Window):
         if mime is None:
             declared = boundaries(self._head or b"")
             if not declared:
-                return 0 if may_open_part(tail, last) else end
+                # Only the last 200 octets of a line are a marker's, so it may begin with anything.
+                return 0 if may_open_part(tail, last) or tail[-1] == _DASH else end
             self._mime = mime = OpenMessage(declared)
         if tail[-1] == _DASH:
             return end if mime.is_closed_by(tail[last:]) else 0
