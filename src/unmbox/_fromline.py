@@ -11,6 +11,7 @@ mbox has no standard beyond RFC 4155, which real mailboxes do not follow.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -95,30 +96,34 @@ ONE_FIELD_FOLLOWS = "undated-and-one-field-follows"
 
 # Lines that are no separators whatever stands farther off: `decide` says the same, eight times as slowly. No
 # line here is one that it would call too long, and more octets change nothing. What follows "From ":
-_UNDATED = rb"(?![ \t]*:)[^\n:]{0,998}(?::(?!\d\d)[^\n:]{0,998}){0,9}\n(?!>From )"  # a date has a time in it
+# They match in one way only: where `re` can be told so (Python 3.11) it spares itself half of its steps.
+_ONCE = rb"+" if sys.version_info >= (3, 11) else rb""
+_TO_COLON = rb"[^\n:]{0,998}" + _ONCE
+_UNDATED = rb"(?![ \t]*:)%b(?::(?!\d\d)%b){0,9}\n(?!>From )" % (
+    _TO_COLON,
+    _TO_COLON,
+)  # a date has a time in it
 _PROSE = rb"(?:[^!-9;-~]|[!-9;-~]+(?:[^!-9;-~ \t:]|[ \t]+[^ \t:]))"
-_FIELD_HERE = rb"[!-9;-~]+[ \t]*:[^\n]{0,998}\n(?:[ \t][^\n]{0,998}\n){0,9}(?![ \t])"
-_KNOWN_HERE = rb"(?i:" + b"|".join(sorted(_KNOWN)) + rb")[ \t]*:"
+_TO_END = rb"[^\n]{0,998}" + _ONCE + rb"\n"
+_FIELD_HERE = rb"[!-9;-~]+[ \t]*:%b(?:[ \t]%b){0,9}(?![ \t])" % (_TO_END, _TO_END)
+# By their first letters: `re` tries no branch that begins with another, unless it has to fold cases there.
+_BY_LETTER = [(first, [name[1:] for name in sorted(_KNOWN) if name[0] == first]) for first in range(97, 123)]
+_KNOWN_HERE = b"|".join(
+    b"[%c%c](?i:%b)" % (first, first - 32, b"|".join(names)) for first, names in _BY_LETTER if names
+)
+_KNOWN_HERE = rb"(?:" + _KNOWN_HERE + rb")[ \t]*:"
 _UNKNOWN_ALONE = rb"(?!" + _KNOWN_HERE + rb")" + _FIELD_HERE + _PROSE
 _AFTER_TEXT = rb"(?:(?<=[^\s\xbf]\nFrom )|(?<=[^\s\xbf]\r\nFrom ))"  # no BOM: a file may begin with it
-_NO_SEPARATORS = tuple(
-    (
-        reason,
-        re.compile(rb"From " + line).match,
-        re.compile(rb"From (?<=\nFrom )(?!" + line + rb")").search,
-    )
-    for reason, line in (
-        (NO_FIELD_FOLLOWS, _UNDATED + _PROSE),
-        (
-            ONE_FIELD_FOLLOWS,
-            _UNDATED + rb"(?:" + _UNKNOWN_ALONE + rb"|" + _FIELD_HERE + rb"(?![\r\n]|From )" + _PROSE + rb")",
-        ),
-        (
-            NOT_SEPARATED,
-            _AFTER_TEXT + _COMMON + rb"\r?\n(?!>From )(?=" + _PROSE + rb")[^\n]{0,998}\n[\0-\xff]",
-        ),
-        (HEADER_FORM, rb"[ \t]*:[^\n]{0,998}\n"),
-    )
+_REASONS = (NO_FIELD_FOLLOWS, ONE_FIELD_FOLLOWS, NOT_SEPARATED, HEADER_FORM)
+_ONE_FIELD = rb"(?:" + _UNKNOWN_ALONE + rb"|" + _FIELD_HERE + rb"(?![\r\n]|From )" + _PROSE + rb")"
+_DATED = _AFTER_TEXT + _COMMON + rb"\r?\n(?!>From )(?=" + _PROSE + rb")[^\n]{0,998}\n[\0-\xff]"
+_COLON = rb"[ \t]*:[^\n]{0,998}\n"
+_no_separator = re.compile(
+    rb"From (?:%b(?:(%b)|(%b))|(%b)|(%b))" % (_UNDATED, _PROSE, _ONE_FIELD, _DATED, _COLON)
+).match
+_find_other = tuple(
+    re.compile(rb"From (?<=\nFrom )(?!%b)" % line).search
+    for line in (_UNDATED + _PROSE, _UNDATED + _ONE_FIELD, _DATED, _COLON)
 )
 
 
@@ -127,10 +132,9 @@ def no_separator(data: bytes, at: int) -> tuple[str, FindOther] | None:
 
     None if it may be one.
     """
-    for reason, match, find_other in _NO_SEPARATORS:
-        if match(data, at):
-            return reason, find_other
-    return None
+    found = _no_separator(data, at)
+    number = found.lastindex if found else None
+    return (_REASONS[number - 1], _find_other[number - 1]) if number else None
 
 
 def is_dated(line: bytes) -> bool:

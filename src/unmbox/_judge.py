@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from unmbox._fromline import (
     TOO_LONG,
+    FindOther,
     decide,
     holds_trace_fields_only,
     no_separator,
     trace_lines,
 )
 from unmbox._mime import INCLUDED, Ahead, OpenMessage, boundaries, follows_marker, may_open_part
-from unmbox._scan import FROM_LINE, empty_line
+from unmbox._scan import FROM_LINE, FROM_SIZE, empty_line
 from unmbox._window import LOOK_BEHIND, MAX_LINE, Window
 from unmbox.events import Rejected
 
@@ -65,22 +66,36 @@ class Judge(Window):
         Those behind it, before `end`, that surely are none for the same reason go with it once lines are only
         counted.
         """
+        found = no_separator(self._data, at)
+        return self._pass(at, *found, len(self._data) if end is None else end) if found else None
+
+    def _pass_over_all(self, at: int) -> bool:
+        """The same for those behind it, for whichever reason; whether there was one."""
         data = self._data
-        found = no_separator(data, at)
-        if found is None:
-            return None
-        reason, find_other = found
+        before = self._told
+        end = len(data)
+        while found := no_separator(data, at):
+            self._events.append(self._pass(at, *found, end))
+            if self._told <= MAX_TOLD or self._scan + FROM_SIZE > end:
+                return True
+            at = self._scan + 1  # where another From_ line begins, but for the last
+            if not data.startswith(b"From ", at):
+                return True
+        return self._told > before
+
+    def _pass(self, at: int, reason: str, find_other: FindOther, end: int) -> Rejected:
+        data = self._data
         line_end = data.index(b"\n", at)
         if self._told < MAX_TOLD:
             return self._reject(at, line_end, reason)
         if self._quoted < 0 and self._search is not FROM_LINE:
             self._note_quoted(at)
-        end = len(data) if end is None else end
         other = find_other(data, line_end, end)
         last = other.start() - 1 if other else max(line_end, data.rfind(b"\n", line_end, end))
-        rejected = self._reject(at, line_end, reason, 1 + data.count(b"\nFrom ", line_end, last))
+        lines = 1 + data.count(b"\nFrom ", line_end, last)
+        self._told += lines
         self._scan = last
-        return rejected
+        return _new(Rejected, (self._base + at, self._line(at, line_end), reason, lines))
 
     def _pass_in_head(self, at: int) -> Rejected | None:
         """The same for a From_ line in a header block."""
