@@ -86,12 +86,13 @@ def declares(data: bytes, at: int, end: int, boundary: bytes) -> bool:
 class OpenMessage:
     """What a message's parts say of the From_ lines in its body. `declared` are its header's boundaries."""
 
-    __slots__ = ("_declared", "_inside_to", "_known")
+    __slots__ = ("_declared", "_inside_to", "_known", "_seen")
 
     def __init__(self, declared: list[bytes]) -> None:
         self._declared = declared
         self._known = declared.copy()  # and those of parts that began with a From_ line
         self._inside_to = 0  # the source's offset of a boundary that is known to come
+        self._seen = 0  # and of the From_ line before which no line closes it
 
     def is_closed_by(self, line: bytes) -> bool:
         """Whether a line closes the outermost multipart, as most mail does just before the next message."""
@@ -120,11 +121,14 @@ class OpenMessage:
         if at < self._inside_to:
             return IN_MULTIPART
         if self._declared:
-            for line in map(bytes.rstrip, reversed(_DASHED(before))):
+            for line in map(
+                bytes.rstrip, reversed(_DASHED(before, max(0, self._seen - at + len(before) - 1)))
+            ):
                 if line in self._declared:
                     break
                 if self.is_closed_by(b"--" + line):
                     return ""
+            self._seen = at
         start = before.rfind(b"\n--") if blank else -1
         part = _PART.fullmatch(before, start) if start >= 0 else None
         if part:
