@@ -155,8 +155,9 @@ class Judge(Window):
             return end if mime.is_closed_by(tail[last:]) else 0
         if may_open_part(tail, last):
             return 0
-        self._ahead.look(data, at, self._base, at_eof)
-        return end if mime.is_cut_off(self._ahead, self._base + at) else 0
+        ahead = self._ahead
+        ahead.look(data, at, self._base, at_eof)
+        return end if mime.is_cut_off(ahead, self._base + at) else 0
 
     def _decide_in_body(self, at: int, line_end: int, at_eof: bool) -> Verdict | None:
         blank = self._blank_before(at)

@@ -105,9 +105,13 @@ class OpenMessage:
 
     def is_cut_off(self, ahead: Ahead, at: int) -> bool:
         """Whether none of its boundaries comes behind the source's offset `at`, as is certain by now."""
-        if at < self._inside_to:
-            return False
-        return all(ahead.find(boundary) == -1 for boundary in self._known)
+        if at >= self._inside_to:
+            for boundary in self._known:
+                if ahead.find(boundary) != -1:
+                    break
+            else:
+                return True
+        return False
 
     def claims(self, before: bytes, blank: bool, ahead: Ahead, at: int) -> str | None:
         """Why the From_ line at the source's offset `at` is the message's own; "" if it is not.
@@ -173,12 +177,13 @@ class Ahead:
     from so long ago may rule out less, never more.
     """
 
-    __slots__ = ("_at", "_at_eof", "_base", "_data", "_first", "_last_seen", "_seen")
+    __slots__ = ("_at", "_at_eof", "_base", "_data", "_first", "_last_seen", "_looked", "_seen")
 
     def __init__(self) -> None:
         self._last_seen = array("H")
         self._seen = 0  # the source's offset up to which all lines are in
-        self._first: dict[bytes, int] = {}  # the source's offset before which a boundary does not come
+        self._looked = 0  # and up to which there is no other that is whole
+        self._first: dict[tuple[bytes, Rest], int] = {}  # the source's offset before which no such line comes
         self._data = b""
         self._at = self._base = 0
         self._at_eof = False
@@ -196,26 +201,23 @@ class Ahead:
         data, at, base = self._data, self._at, self._base
         size = len(data)
         stop = at + BOUNDARY_AHEAD if size - at > BOUNDARY_AHEAD else size
-        if self._seen < base + stop:
+        if (self._seen if self._at_eof else self._looked) < base + stop:
             self._index(stop)
         # Lines that begin in this block are searched for, and the blocks behind it only where they hold one.
         line_start = b"\n--" + boundary
         here = base + at >> _BLOCK
         near = (here + 1 << _BLOCK) - base + len(line_start)
-        far = self._last_seen and self._comes_after(here, hash(boundary))
+        number, seen = hash(boundary), self._last_seen
+        far = (
+            seen
+            and 0 < (seen[number & _BUCKETS] - here & 0xFFFF) <= _FAR
+            and 0 < (seen[number >> 20 & _BUCKETS] - here & 0xFFFF) <= _FAR
+        )
         if far or data.find(line_start, at, min(near, stop)) >= 0:
             line = self._find_line(boundary, None if far else near)
             if line >= 0:
                 return -1 if declares(data, at, line, boundary) else base + line
         return -1 if self._at_eof or size - at >= BOUNDARY_AHEAD else None
-
-    def _comes_after(self, block: int, number: int) -> bool:
-        """Whether a line of this hash may come in a later block."""
-        seen = self._last_seen
-        return (
-            0 < (seen[number & _BUCKETS] - block & 0xFFFF) <= _FAR
-            and 0 < (seen[number >> 20 & _BUCKETS] - block & 0xFFFF) <= _FAR
-        )
 
     def _find_line(self, boundary: bytes, near: int | None) -> int:
         """Where the line is that a boundary begins, before `near` or as far as is looked; -1 if none is."""
@@ -235,14 +237,14 @@ class Ahead:
 
     def _search(self, text: bytes, rest: Rest, last: int, stop: int) -> int:
         """Where a line of this text goes on as `rest` says, else -1. Up to `stop` it is searched once."""
-        data, base, line_start = self._data, self._base, b"\n--" + text
-        line = data.find(line_start, max(self._at, self._first.get(line_start, 0) - base), last)
+        data, base, line_start, asked = self._data, self._base, b"\n--" + text, (text, rest)
+        line = data.find(line_start, max(self._at, self._first.get(asked, 0) - base), last)
         while line >= 0 and not rest(data, line + len(line_start), stop):
             line = data.find(line_start, line + 1, last)
         if last == stop:
             if len(self._first) >= _MAX_FOUND:
                 self._first.clear()
-            self._first[line_start] = base + (line if line >= 0 else stop - 1)
+            self._first[asked] = base + (line if line >= 0 else stop - 1)
         return line
 
     def _index(self, stop: int) -> None:
@@ -250,6 +252,7 @@ class Ahead:
         data, base = self._data, self._base
         at = max(self._at, self._seen - base)
         stop = min(len(data), stop + _STEP)
+        self._looked = base + stop
         if not (self._at_eof and stop == len(data)):
             stop = data.rfind(b"\n", at, stop)
         while (at := data.find(b"\n--", at, stop)) >= 0:
