@@ -52,7 +52,7 @@ _DATE_AT_END = re.compile(
     rb"[ \t](?:" + _ASCTIME + rb"|" + _RFC822 + rb"|" + _ISO + rb")(?:[ \t]+remote from[ \t].*)?[ \t\r]*\Z",
     re.IGNORECASE,
 )
-_COMMON = rb"\S{1,900} +" + _DAY + rb" " + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d(?: [+-]\d{4})? \d{4}"
+_COMMON = rb"(?!:)\S{1,900} +" + _DAY + rb" " + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d(?: [+-]\d{4})? \d{4}"
 # What nine mailboxes in ten write, in one match: the line, then its end.
 common_line = re.compile(rb"(From " + _COMMON + rb")\r?\n").match
 
