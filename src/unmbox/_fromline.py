@@ -114,27 +114,24 @@ _KNOWN_HERE = b"|".join(
 _KNOWN_HERE = rb"(?:" + _KNOWN_HERE + rb")[ \t]*:"
 _UNKNOWN_ALONE = rb"(?!" + _KNOWN_HERE + rb")" + _FIELD_HERE + _PROSE
 _AFTER_TEXT = rb"(?:(?<=[^\s\xbf]\nFrom )|(?<=[^\s\xbf]\r\nFrom ))"  # no BOM: a file may begin with it
-_REASONS = (NO_FIELD_FOLLOWS, ONE_FIELD_FOLLOWS, NOT_SEPARATED, HEADER_FORM)
 _ONE_FIELD = rb"(?:" + _UNKNOWN_ALONE + rb"|" + _FIELD_HERE + rb"(?![\r\n]|From )" + _PROSE + rb")"
 _DATED = _AFTER_TEXT + _COMMON + rb"\r?\n(?!>From )(?=" + _PROSE + rb")[^\n]{0,998}\n[\0-\xff]"
 _COLON = rb"[ \t]*:[^\n]{0,998}\n"
-_no_separator = re.compile(
+surely_none = re.compile(
     rb"From (?:%b(?:(%b)|(%b))|(%b)|(%b))" % (_UNDATED, _PROSE, _ONE_FIELD, _DATED, _COLON)
 ).match
-_find_other = tuple(
-    re.compile(rb"From (?<=\nFrom )(?!%b)" % line).search
-    for line in (_UNDATED + _PROSE, _UNDATED + _ONE_FIELD, _DATED, _COLON)
+"""Matches a From_ line that surely is no separator; None says that it may be one."""
+SURELY: tuple[tuple[str, FindOther], ...] = tuple(
+    (reason, re.compile(rb"From (?<=\nFrom )(?!%b)" % line).search)
+    for reason, line in (
+        ("", b""),
+        (NO_FIELD_FOLLOWS, _UNDATED + _PROSE),
+        (ONE_FIELD_FOLLOWS, _UNDATED + _ONE_FIELD),
+        (NOT_SEPARATED, _DATED),
+        (HEADER_FORM, _COLON),
+    )
 )
-
-
-def no_separator(data: bytes, at: int) -> tuple[str, FindOther] | None:
-    """The reason why the From_ line at `at` surely is no separator, and what finds the next that is another.
-
-    None if it may be one.
-    """
-    found = _no_separator(data, at)
-    number = found.lastindex if found else None
-    return (_REASONS[number - 1], _find_other[number - 1]) if number else None
+"""By the `lastindex` of such a match: the reason, and what finds the next line that is another."""
 
 
 def is_dated(line: bytes) -> bool:

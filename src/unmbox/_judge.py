@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from unmbox._fromline import (
+    SURELY,
     TOO_LONG,
-    FindOther,
     decide,
     holds_trace_fields_only,
-    no_separator,
+    surely_none,
     trace_lines,
 )
 from unmbox._mime import INCLUDED, Ahead, OpenMessage, boundaries, follows_marker, may_open_part
-from unmbox._scan import FROM_LINE, FROM_SIZE, empty_line
+from unmbox._scan import FROM_LINE, empty_line
 from unmbox._window import LOOK_BEHIND, MAX_LINE, Window
-from unmbox.events import Rejected
+from unmbox.events import Event, Rejected
 
 MAX_HEAD = 1 << 20
 """Octets of a header block in a `Head`. Postfix takes 100 KiB of header, Exim 1 MiB."""
@@ -66,36 +66,39 @@ class Judge(Window):
         Those behind it, before `end`, that surely are none for the same reason go with it once lines are only
         counted.
         """
-        found = no_separator(self._data, at)
-        return self._pass(at, *found, len(self._data) if end is None else end) if found else None
+        passed: list[Rejected] = []
+        self._pass_over_all(at, len(self._data) if end is None else end, passed, 1)
+        return passed[0] if passed else None
 
-    def _pass_over_all(self, at: int) -> bool:
-        """The same for those behind it, for whichever reason; whether there was one."""
-        data = self._data
-        before = self._told
-        end = len(data)
-        while found := no_separator(data, at):
-            self._events.append(self._pass(at, *found, end))
-            if self._told <= MAX_TOLD or self._scan + FROM_SIZE > end:
-                return True
-            at = self._scan + 1  # where another From_ line begins, but for the last
-            if not data.startswith(b"From ", at):
-                return True
-        return self._told > before
+    def _pass_over_all(self, at: int, end: int, passed: list[Event] | list[Rejected], most: int = 0) -> bool:
+        """The same for those behind it, for whichever reason, or `most` of these; whether there was one.
 
-    def _pass(self, at: int, reason: str, find_other: FindOther, end: int) -> Rejected:
-        data = self._data
-        line_end = data.index(b"\n", at)
+        In mail made to be slow the reason changes from line to line, so this loop calls nothing of ours.
+        """
+        data, base = self._data, self._base
+        match = surely_none(data, at)
+        if match is None:
+            return False
         if self._told < MAX_TOLD:
-            return self._reject(at, line_end, reason)
+            passed.append(self._reject(at, data.index(b"\n", at), SURELY[match.lastindex or 0][0]))
+            return True
         if self._quoted < 0 and self._search is not FROM_LINE:
             self._note_quoted(at)
-        other = find_other(data, line_end, end)
-        last = other.start() - 1 if other else max(line_end, data.rfind(b"\n", line_end, end))
-        lines = 1 + data.count(b"\nFrom ", line_end, last)
-        self._told += lines
-        self._scan = last
-        return _new(Rejected, (self._base + at, self._line(at, line_end), reason, lines))
+        while match is not None:
+            reason, find_other = SURELY[match.lastindex or 0]
+            line_end = data.index(b"\n", at)
+            line = data[at : min(line_end, at + MAX_LINE)].removesuffix(b"\r")
+            other = find_other(data, line_end, end)
+            last = other.start() - 1 if other else max(line_end, data.rfind(b"\n", line_end, end))
+            lines = 1 if last == line_end else 1 + data.count(b"\nFrom ", line_end, last)
+            passed.append(_new(Rejected, (base + at, line, reason, lines)))
+            self._told += lines
+            self._scan = last
+            if other is None or most:
+                break
+            at = last + 1
+            match = surely_none(data, at)
+        return True
 
     def _pass_in_head(self, at: int) -> Rejected | None:
         """The same for a From_ line in a header block."""
