@@ -34,7 +34,8 @@ _REST_OF_DASHED = re.compile(rb"(?:--)?[ \t]*\r?(?=\n|\Z)").match
 _REST_IS_WHITE: Rest = re.compile(rb"[ \t\v\f]*\r?(?=\n|\Z)").match
 _BUCKETS = (1 << 20) - 1  # a mask
 _BLOCK = 12  # bits: blocks of 4 KiB
-_STEP = 1 << 16
+_STEP = 1 << 16  # octets that are looked at in one go
+# How many blocks ahead a line can have been seen, and how many searches for one are remembered.
 _FAR = (BOUNDARY_AHEAD + _STEP >> _BLOCK) + 2
 _MAX_FOUND = 128
 _INCLUDED = re.compile(rb"-+ ?Begin (?:Included|Forwarded) Message ?-+[ \t]*", re.IGNORECASE)
