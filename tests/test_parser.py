@@ -376,6 +376,7 @@ class Calls:
         return self.count
 
 
+PARTS = DATED + b"\nContent-Type: multipart/mixed; boundary=b%d\n\n--b%d\n\ntext\n\n"
 STEPS = {
     "base64": lambda n: MAIL + b"TWFueSBoYW5kcyBtYWtlIGxpZ2h0IHdvcmsu\n" * n,
     "prose": lambda n: MAIL + b"the quick brown fox jumps over the lazy dog\n" * n,
@@ -394,6 +395,9 @@ STEPS = {
     "undeclared-boundaries": lambda n: (
         MAIL + b"".join(b"--x%d\nContent-Type: text/plain\n\n%s\nX: y\n\n" % (i, DATED) for i in range(n))
     ),
+    "cut-off-multiparts": lambda n: b"".join(PARTS % (i, i) for i in range(n)),
+    "one-boundary": lambda n: PARTS % (1, 2) * n + b"--b1\n",
+    "from-lines-as-parts": lambda n: PARTS % (1, 1) + (b"--b1\n\n" + DATED + b"\n") * n,
     "junk": lambda n: b"From here on\nprose\n" * n,
     "blank": lambda n: MAIL + b"\n" * n,
 }
@@ -545,6 +549,43 @@ def test_dense_quoting_over_many_windows(variant: str, newline: bytes) -> None:
     data = DATED + newline + b"Subject: x" + newline + newline + body
     for cuts in [(), random_cuts(data, 50), range(0, len(data), 4096)]:
         assert parse(data, cuts, variant).messages[0].body == expected
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (b"x" + b"-" * 190 + b"Begin Included Message---\n\n" + DATED, "after-included-message-marker"),
+        (b"text\n\nFrom :a Thu Jan  1 00:00:00 1970", "header-field"),
+    ],
+    ids=["marker", "header-form"],
+)
+def test_the_plainest_end_is_judged_as_any(end: bytes, reason: str) -> None:
+    data = MAIL + b"text\n" * 80 + end + b"\nSubject: x\n\ntext\n"
+    for cuts in [(), range(len(data))]:
+        assert [line.reason for line in parse(data, cuts).rejected] == [reason]
+
+
+@pytest.mark.parametrize("far", [0, 5_000, 70_000, 1_000_000, 1_060_000])
+@pytest.mark.parametrize(
+    ("boundary", "line", "comes"),
+    [
+        (b"b", b"--b", True),
+        (b"b", b"--b--", True),
+        (b"b", b"--b-- \t", True),
+        (b"b", b"--bb", False),
+        (b'"a b"', b"--a b", True),
+        (b'"b "', b"--b ", False),
+        (b'"b "', b"--b\n--b \n--b --", True),
+        (b"b--", b"--b----", True),
+        (b"b--", b"--b", False),
+    ],
+)
+def test_a_boundary_however_far_ahead(boundary: bytes, line: bytes, comes: bool, far: int) -> None:
+    head = DATED + b"\nContent-Type: multipart/mixed; boundary=" + boundary + b"\n\n"
+    data = head + b"text\n" * 60 + b"\n" + MAIL + b"--a\n" + b"more text\n" * (far // 10) + line + b"\n"
+    for cuts in [(), range(0, len(data), 65536)]:
+        within = far < MIB and comes
+        assert [found.reason for found in parse(data, cuts).rejected] == ["inside-multipart"] * within
 
 
 def test_mid_line_is_no_line_start() -> None:

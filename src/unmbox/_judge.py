@@ -6,13 +6,13 @@ from unmbox._fromline import (
     TOO_LONG,
     decide,
     holds_trace_fields_only,
-    no_separator,
+    surely_none,
     trace_lines,
 )
-from unmbox._mime import INCLUDED, Ahead, OpenMessage, follows_marker, is_multipart, may_open_part
+from unmbox._mime import INCLUDED, Ahead, OpenMessage, boundaries, follows_marker, may_open_part
 from unmbox._scan import FROM_LINE, empty_line
 from unmbox._window import LOOK_BEHIND, MAX_LINE, Window
-from unmbox.events import Rejected
+from unmbox.events import Event, Rejected
 
 MAX_HEAD = 1 << 20
 """Octets of a header block in a `Head`. Postfix takes 100 KiB of header, Exim 1 MiB."""
@@ -20,7 +20,7 @@ MAX_TOLD = 10_000
 """Lines of a source that are reported one by one; those after them are counted where that is faster."""
 IN_HEADER_BLOCK = "inside-header-block"
 
-_LF, _CR = b"\n\r"
+_LF, _CR, _DASH = b"\n\r-"
 _TAIL = 256
 """Octets before a From_ line that show whether it ends its message in the plainest way."""
 
@@ -65,22 +65,40 @@ class Judge(Window):
         Those behind it, before `end`, that surely are none for the same reason go with it once lines are only
         counted.
         """
-        data = self._data
-        found = no_separator(data, at)
-        if found is None:
-            return None
-        reason, find_other = found
-        line_end = data.index(b"\n", at)
+        passed: list[Rejected] = []
+        self._pass_over_all(at, len(self._data) if end is None else end, passed, 1)
+        return passed[0] if passed else None
+
+    def _pass_over_all(self, at: int, end: int, passed: list[Event] | list[Rejected], most: int = 0) -> bool:
+        """The same for those behind it, for whichever reason, or `most` of these; whether there was one.
+
+        In mail made to be slow the reason changes from line to line, so this loop calls nothing of ours.
+        """
+        data, base = self._data, self._base
+        match_at, surely = surely_none()
+        match = match_at(data, at)
+        if match is None:
+            return False
         if self._told < MAX_TOLD:
-            return self._reject(at, line_end, reason)
+            passed.append(self._reject(at, data.index(b"\n", at), surely[match.lastindex or 0][0]))
+            return True
         if self._quoted < 0 and self._search is not FROM_LINE:
             self._note_quoted(at)
-        end = len(data) if end is None else end
-        other = find_other(data, line_end, end)
-        last = other.start() - 1 if other else max(line_end, data.rfind(b"\n", line_end, end))
-        rejected = self._reject(at, line_end, reason, 1 + data.count(b"\nFrom ", line_end, last))
-        self._scan = last
-        return rejected
+        while match is not None:
+            reason, find_other = surely[match.lastindex or 0]
+            line_end = data.index(b"\n", at)
+            line = data[at : min(line_end, at + MAX_LINE)].removesuffix(b"\r")
+            other = find_other(data, line_end, end)
+            last = other.start() - 1 if other else max(line_end, data.rfind(b"\n", line_end, end))
+            lines = 1 if last == line_end else 1 + data.count(b"\nFrom ", line_end, last)
+            passed.append(_new(Rejected, (base + at, line, reason, lines)))
+            self._told += lines
+            self._scan = last
+            if other is None or most:
+                break
+            at = last + 1
+            match = match_at(data, at)
+        return True
 
     def _pass_in_head(self, at: int) -> Rejected | None:
         """The same for a From_ line in a header block."""
@@ -112,11 +130,12 @@ class Judge(Window):
             self._checked = at
         return self._trace_only
 
-    def _plain_end(self, at: int) -> int:
+    def _plain_end(self, at: int, at_eof: bool) -> int:
         """Where the body ends before a From_ line with a common date that surely separates; 0 otherwise.
 
-        That is after an empty line, itself after a line that is neither MIME's nor a marker, or that closes
-        the message's multipart: with the facts at hand, and no call of `decide`, whose verdict is the same.
+        That is after an empty line, itself after a line that is neither MIME's nor a marker, in a message of
+        one part or in a multipart that is cut off; or after a line that closes the message's multipart. With
+        the facts at hand, and no call of `decide`, whose verdict is the same.
         """
         data = self._data
         if at < _TAIL or self._by_length:
@@ -126,12 +145,22 @@ class Judge(Window):
             return 0
         tail = data[at - _TAIL : end].rstrip()
         last = tail.rfind(b"\n") + 1
-        if self._mime is None:
-            head = self._head or b""
-            if not is_multipart(head):
-                return end if last and not may_open_part(tail, last) else 0
-            self._mime = OpenMessage(head)
-        return end if last and self._mime.is_closed_by(tail[last:]) else 0
+        if not last:
+            return 0
+        mime = self._mime
+        if mime is None:
+            declared = boundaries(self._head or b"")
+            if not declared:
+                # Only the last 200 octets of a line are a marker's, so it may begin with anything.
+                return 0 if may_open_part(tail, last) or tail[-1] == _DASH else end
+            self._mime = mime = OpenMessage(declared)
+        if tail[-1] == _DASH:
+            return end if mime.is_closed_by(tail[last:]) else 0
+        if may_open_part(tail, last):
+            return 0
+        ahead = self._ahead
+        ahead.look(data, at, self._base, at_eof)
+        return end if mime.is_cut_off(ahead, self._base + at) else 0
 
     def _decide_in_body(self, at: int, line_end: int, at_eof: bool) -> Verdict | None:
         blank = self._blank_before(at)
@@ -142,7 +171,7 @@ class Judge(Window):
         if follows_marker(before):
             return False, INCLUDED
         if self._mime is None:
-            self._mime = OpenMessage(self._head or b"")
+            self._mime = OpenMessage(boundaries(self._head or b""))
         self._ahead.look(self._data, at, self._base, at_eof)
         claim = self._mime.claims(before, blank, self._ahead, self._base + at)
         if claim is None:

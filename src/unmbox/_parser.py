@@ -282,12 +282,9 @@ class Parser(Judge):
                 at = self._find(at)
                 continue
             common = common_line(data, at)
-            end = self._plain_end(at) if common else 0
+            end = self._plain_end(at, at_eof) if common else 0
             if common is None or not end:
-                prose = self._pass_over(at)
-                if prose:
-                    events.append(prose)
-                else:
+                if not self._pass_over_all(at, end_of_data, events):
                     line_end = find_line_end(data, at, at_eof)
                     verdict = None if line_end is None else self._decide_in_body(at, line_end, at_eof)
                     if line_end is None or verdict is None:
