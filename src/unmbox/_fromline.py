@@ -132,11 +132,11 @@ def surely_none() -> tuple[Match, list[tuple[str, FindOther]]]:
 
     And by the `lastindex` of such a match, the reason, and what finds the next line that is another.
     """
-    match = re.compile(
-        rb"From (?:%b(?:(%b)|(%b))|(%b)|(%b))" % (_UNDATED, _PROSE, _ONE_FIELD, _DATED, _COLON)
-    )
-    others = [(reason, re.compile(rb"From (?<=\nFrom )(?!%b)" % line).search) for reason, line in _SURELY]
-    return match.match, others
+    kinds = (_UNDATED, _PROSE, _ONE_FIELD, _DATED, _COLON)
+    others: list[tuple[str, FindOther]] = [
+        (reason, re.compile(rb"From (?<=\nFrom )(?!%b)" % line).search) for reason, line in _SURELY
+    ]
+    return re.compile(rb"From (?:%b(?:(%b)|(%b))|(%b)|(%b))" % kinds).match, others
 
 
 def is_dated(line: bytes) -> bool:
