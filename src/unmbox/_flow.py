@@ -9,9 +9,9 @@ from threading import Event, Thread
 
 from unmbox.sources import CHUNK, Source
 
-BLOCK = 1 << 19
-"""Octets that an unpacker gives at a time. Smaller ones cost a wait for the interpreter's lock each."""
-_WAITING = 2  # blocks between the two threads
+BLOCK = 1 << 18
+"""Octets that an unpacker gives at a time. Smaller ones cost more waits for the interpreter's lock, larger ones gain nothing."""
+_WAITING = 3  # blocks between the two threads
 _FAR = 1 << 20
 
 

@@ -22,7 +22,7 @@ UNDER_WAY = "under-way"
 """Key of the row in `meta` that says what a run was asked to convert, until it has."""
 APPLICATION_ID = 0x756E6D62
 """``unmb``: what a manifest is known by, in the header of the SQLite file."""
-CACHE = 2 << 20
+CACHE = 1 << 20
 """Octets of pages that SQLite keeps in memory."""
 
 _TABLES = """
