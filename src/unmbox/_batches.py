@@ -18,6 +18,7 @@ from unmbox._mail import Mail
 from unmbox._place import Place
 from unmbox._report import Tally
 from unmbox._sorter import Sorter
+from unmbox._turns import Turns
 from unmbox.dedup import Verdict
 from unmbox.events import Rejected
 from unmbox.manifest import (
@@ -65,6 +66,7 @@ class Batches:
         self._sorter = sorter
         self.tally = Tally()
         self.hasher = Hasher()
+        self.turns = Turns()
         self.midway = False
         self._next_id = 1  # for rows without a manifest
         self._mails: list[Mail] = []
@@ -167,6 +169,7 @@ class Batches:
     def _write(self, rows: list[Row]) -> None:
         for mail, row in zip(self._mails, rows, strict=True):
             write_file(self._place, mail, row.path)
+            self.turns.give()
         self._place.settle()
         self.confirm(rows)
 

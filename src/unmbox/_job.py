@@ -249,6 +249,7 @@ class Job:
             if self._handle(events, stop):
                 self._passed -= at - state.offset
                 return state.offset
+            self._batches.turns.give()
             if self._progress:
                 self._tick()
         if at > start or not start:
