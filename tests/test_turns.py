@@ -53,7 +53,7 @@ def test_a_conversion_offers_a_turn_at_every_file_and_chunk(
     offered: list[bool] = []
     monkeypatch.setattr(Turns, "give", lambda _: offered.append(True))
     source = tmp_path / "mail.mbox"
-    source.write_bytes(mailbox(1000))
+    source.write_bytes(mailbox(*range(1000)))
     report = unmbox.convert(source, tmp_path / "eml")
     assert report.written == 1000
     assert len(offered) == 1000 + -(-source.stat().st_size // CHUNK)
