@@ -35,8 +35,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-@pytest.mark.parametrize(("threads", "pauses"), [(1, 0), (2, 20)])
-def test_a_turn_every_five_milliseconds(
+@pytest.mark.parametrize(("threads", "pauses"), [(1, 0), (2, 10)])
+def test_a_turn_every_ten_milliseconds(
     threads: int, pauses: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_turns, "active_count", lambda: threads)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from threading import active_count
 from time import perf_counter, sleep
 
-_EVERY = 0.005  # seconds
+_EVERY = 0.01  # seconds
 _PAUSE = 1e-6  # asked for; it takes some 60 µs, in which the system wakes who waits
 
 
 class Turns:
-    """Asked again and again, it lets the others have a turn every few milliseconds, if there are others."""
+    """Asked again and again, it lets the others have a turn every 10 ms, if there are others."""
 
     def __init__(self) -> None:
         self._next = 0.0
