@@ -7,11 +7,13 @@ of short messages, an event loop waited for 40 ms.
 
 from __future__ import annotations
 
+import os
 from threading import active_count
 from time import perf_counter, sleep
 
 _EVERY = 0.01  # seconds
-_PAUSE = 1e-6  # asked for; it takes some 60 µs, in which the system wakes who waits
+# Asked for; it takes some 60 µs, in which the system wakes who waits. Windows would make milliseconds of it.
+_PAUSE = 0.0 if os.name == "nt" else 1e-6
 
 
 class Turns:
