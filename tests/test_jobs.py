@@ -183,10 +183,10 @@ def test_a_worker_that_dies(
     assert verify(tmp_path / "eml", sources=sources).ok
 
 
-def test_a_message_that_cannot_be_converted(
-    sources: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    broken = """
+@pytest.mark.parametrize(
+    "broken",
+    [
+        """
 from unmbox import EmlWriter, _worker
 send = EmlWriter.send
 def failing(writer, event):
@@ -195,7 +195,28 @@ def failing(writer, event):
     return send(writer, event)
 EmlWriter.send = failing
 _worker.main()
-"""
+""",
+        """
+from unmbox import _worker
+from unmbox._head import MessageHead
+date = MessageHead.date.fget
+def failing(head):
+    if b"Subject: Mail 1" in head.block:
+        raise RecursionError("made up")
+    return date(head)
+MessageHead.date = property(failing)
+_worker.main()
+""",
+    ],
+    ids=["written", "described"],
+)
+def test_a_message_that_cannot_be_converted(
+    broken: str,
+    sources: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     monkeypatch.setattr(_crew, "_CODE", broken)
     report = unmbox.convert(sources[0], tmp_path / "eml", jobs=2)
     assert report.quarantined > 0

@@ -126,8 +126,9 @@ class Mail:
         Plain values, for pickling objects by their attributes takes three times as long.
         """
         head = self.head
+        date = None if self.failure else head.date  # what has failed may fail again
         return (
-            (head.offset, head.from_line, head.block, head.date, head.evidence, head.raw8),
+            (head.offset, head.from_line, head.block, date, head.evidence, head.raw8),
             tuple(self.told), self.length, self.size, self.block_size, self.message_id, self.content,
             self.sums, self.identity, self.key, self.repairs, self.refusals, self.failure,
             self.strays, self.uncounted,
