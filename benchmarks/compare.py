@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from ctypes.util import find_library
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -342,18 +342,13 @@ def report(options: argparse.Namespace, folder: Path, results: list[Result]) -> 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the report line by line, so that a long run shows what it has."""
+    """Print the report as it comes to be known, and plot it if that is asked for."""
     options = _arguments(arguments)
     if not hasattr(os, "wait4"):
         sys.exit("a command's time and memory can only be measured where there is wait4 (not on Windows)")
     results: list[Result] = []
-    with ExitStack() as stack:
-        folder = stack.enter_context(work_folder(options.folder, options.size))
-        out = stack.enter_context(options.output.open("w", encoding="utf-8")) if options.output else None
-        for line in report(options, folder, results):
-            print(line, flush=True)
-            if out:
-                print(line, file=out, flush=True)
+    with work_folder(options.folder, options.size) as folder:
+        measure.tell(report(options, folder, results), options.output)
     if options.plot:
         from benchmarks import plot
 

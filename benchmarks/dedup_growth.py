@@ -26,6 +26,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure import tell
+
 _SIZES = [10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000, 3_000_000, 5_000_000]
 _QUICK = [1_000, 3_000]
 _MIB = 1 << 20
@@ -173,12 +175,7 @@ def main() -> None:
     elif options.work == "open":
         print(json.dumps(opening(options.path, sizes)))
     else:
-        lines = []
-        for line in report(options):
-            print(line, flush=True)
-            lines.append(line)
-        if options.output:
-            options.output.write_text("\n".join(lines) + "\n", "utf-8")
+        tell(report(options), options.output)
 
 
 if __name__ == "__main__":

@@ -237,12 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if not hasattr(os, "wait4"):
         sys.exit("a process's memory can only be measured where there is wait4 (not on Windows)")
-    lines = []
-    for line in report(options):
-        print(line, flush=True)
-        lines.append(line)
-        if options.output:  # anew each time: a run that is cut short has left what it had
-            options.output.write_text("\n".join(lines) + "\n", "utf-8")
+    measure.tell(report(options), options.output)
     return 0
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,6 +26,15 @@ class Usage:
     system: float
     peak: int
     code: int
+
+
+def tell(lines: Iterable[str], output: Path | None) -> None:
+    """Print lines as they come, and keep them in a file, if there is to be one, as they come too."""
+    with output.open("w", encoding="utf-8") if output else nullcontext() as file:
+        for line in lines:
+            print(line, flush=True)
+            if file:
+                print(line, file=file, flush=True)
 
 
 def run(

@@ -23,6 +23,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks import shapes
+from benchmarks.measure import tell
 from unmbox import _batches, _convert
 from unmbox._copies import Copies
 from unmbox._mail import Mail
@@ -154,12 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=5, help="the quickest counts (5)")
     parser.add_argument("--output", type=Path, help="where the table goes, besides standard output")
     options = parser.parse_args(arguments)
-    lines = []
-    for line in report(options):
-        print(line, flush=True)
-        lines.append(line)
-    if options.output:
-        options.output.write_text("\n".join(lines) + "\n", "utf-8")
+    tell(report(options), options.output)
     return 0
 
 
