@@ -7,19 +7,21 @@ import os
 from collections.abc import Awaitable
 from contextlib import suppress
 from queue import SimpleQueue
+from time import sleep
 from typing import Any, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from unmbox._bridge import Bridge, Stopped
+from unmbox._turns import PAUSE
 from unmbox.errors import UsageError
 from unmbox.sinks import Dated
 from unmbox.sources import CHUNK
 
-READ = 4 * CHUNK
+READ = 16 * CHUNK
 """Octets asked of an async file at a time: each read is a hop to a thread of its own."""
-_WINDOW = 4 * READ  # octets that wait for the thread before the source has to
+_WINDOW = READ  # octets that wait for the thread before the source has to
 _GATHERED = 1 << 20  # octets of one EML that are gathered before an async target gets them
 _GRACE = 10.0  # seconds that an async target has to discard what it holds, if all is cancelled
 
@@ -109,8 +111,12 @@ class Inflow:
     def _take(self, size: int) -> bytes:
         pieces: list[bytes] = []
         octets = 0
+        ran_dry = self._queue.empty()
         while self._end is None and octets < size and not (pieces and self._queue.empty()):
             item = self._queue.get()
+            if ran_dry:
+                self._let_fill()
+                ran_dry = False
             if isinstance(item, bytes) and item:
                 pieces.append(item)
                 octets += len(item)
@@ -123,6 +129,17 @@ class Inflow:
             self._full = False
             self._bridge.post(self._room.set)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _let_fill(self) -> None:
+        """Wait as long as chunks come at once, until the window is full.
+
+        The loop is awake and has them at hand; to win the interpreter's lock from it after each one, and to
+        lose it again, would cost both more than the chunk does.
+        """
+        waiting = -1
+        while (now := self._queue.qsize()) > waiting:
+            waiting = now
+            sleep(PAUSE)
 
     async def _start(self) -> None:
         self._tasks.start_soon(self._carry)

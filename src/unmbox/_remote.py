@@ -13,7 +13,7 @@ from unmbox.sources import CHUNK, PIECE, Identity, Source, sample_digest
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-_ASKED = 4 * PIECE  # octets that a server is asked for at a time
+_ASKED = 3 * PIECE  # octets that a server is asked for at a time; web clients hold them twice
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:://|::)").match
 _SECRET = re.compile(r"(//[^/@:]*):[^/@]*@")
 

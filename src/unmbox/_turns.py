@@ -12,8 +12,8 @@ from threading import active_count
 from time import perf_counter, sleep
 
 _EVERY = 0.01  # seconds
-# Asked for; it takes some 60 µs, in which the system wakes who waits. Windows would make milliseconds of it.
-_PAUSE = 0.0 if os.name == "nt" else 1e-6
+PAUSE = 0.0 if os.name == "nt" else 1e-6
+"""Seconds asked for: some 60 µs, in which the system wakes who waits. Windows would make it milliseconds."""
 
 
 class Turns:
@@ -27,6 +27,6 @@ class Turns:
         now = perf_counter()
         if now > self._next:
             if active_count() > 1:
-                sleep(_PAUSE)
+                sleep(PAUSE)
                 now = perf_counter()
             self._next = now + _EVERY

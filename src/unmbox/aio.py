@@ -24,7 +24,6 @@ from unmbox._block import Repair
 from unmbox._bridge import Bridge
 from unmbox._convert import convert as convert_here
 from unmbox._flows import (
-    READ,
     AsyncReadable,
     AsyncSink,
     AsyncTarget,
@@ -49,6 +48,7 @@ __all__ = ["AsyncSink", "AsyncTarget", "Message", "Messages", "convert", "messag
 
 T = TypeVar("T")
 _AT_ONCE = 1 << 20  # octets read in one hop to a thread, which costs as much as some 30 KiB
+_GIVEN = 4 * CHUNK  # octets of a message that are made at a time
 _TURN = 0.005  # seconds for which a loop may be kept busy, or a thread, if there is something to show for it
 AsyncSourceLike = Union[SourceLike, AsyncReadable, AsyncIterable[bytes]]  # noqa: UP007  # a name in quotes is in it
 
@@ -173,7 +173,7 @@ class _Pieces(AsyncIterator[bytes]):
                 return
             self._ready.append(piece)
             octets += len(piece)
-            if octets >= READ:
+            if octets >= _GIVEN:
                 return
         self._ended = True
 
@@ -197,12 +197,13 @@ class _Fed(Stream[Message]):
         if owner is None or self.ended:
             raise BodyGoneError("the loop over the messages was left before this one was read")
         await owner.pull()
-        self._rested = time.monotonic()
 
-    async def work(self, function: Callable[[], T], *, in_loop: bool) -> T:
-        """Call `function`, in the loop if that is soon done, else in a thread."""
+    async def work(self, function: Callable[[], T], *, in_loop: bool, bridge: Bridge | None = None) -> T:
+        """Call `function`, in the loop if that is soon done, else in a thread, of `bridge` if given."""
         if not in_loop:
-            return (await Bridge().run(function)).get()  # type: ignore[no-any-return]  # what it returns
+            outcome = await (bridge or Bridge()).run(function)
+            self._rested = time.monotonic()
+            return outcome.get()  # type: ignore[no-any-return]  # what it returns
         # What comes out of memory takes no time to wait for, but others want to run as well.
         if time.monotonic() - self._rested > _TURN:
             await anyio.lowlevel.checkpoint()
@@ -265,15 +266,14 @@ class Messages(AsyncIterator[Message]):
             raise SourceError(errno.EIO, "the source was cut off before, and cannot be read on")
         self._broken = True
         bridge = Bridge()
+        soon = False
         if self._inlet:
             await self._inlet.fetch()
             self._inlet.bridge = bridge
             # A small piece of a plain mailbox is parsed sooner than a thread begins.
             plain = self._feed is not None and getattr(self._feed.source, "plain", False)
-            if plain and len(self._inlet.held) <= CHUNK:
-                self._read()
-                return
-        (await bridge.run(self._read)).get()
+            soon = plain and len(self._inlet.held) <= CHUNK
+        await self._stream.work(self._read, in_loop=soon, bridge=bridge)
 
     def _read(self) -> None:
         """Read on, several chunks for one hop unless they are slow to come."""
