@@ -18,9 +18,10 @@ import pytest
 import unmbox
 from killing import ENDED, Fault, Killed, Order, dying_at_once, faulty, in_another_process, small
 from mails import adds_up, emls, mail, mailbox
-from unmbox import UsageError, _orders, zips
+from unmbox import UsageError, _orders, _ranges, zips
 from unmbox._batches import Batches
 from unmbox._checks import CheckingWriter
+from unmbox._terminal import summary
 from unmbox._verify import verify
 from unmbox._volume import manifest_beside
 from unmbox.manifest import MANIFEST_NAME
@@ -236,6 +237,32 @@ def test_what_is_wanted(options: dict[str, Any], kept: list[int], takeout: Path,
     left_out = rows(tmp_path / "eml" / MANIFEST_NAME, "SELECT DISTINCT message FROM refusal")
     assert len(left_out) == report.filtered
     assert verify(tmp_path / "eml", sources=takeout).ok
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("options", "unmatched"),
+    [
+        ({"exclude": ["Wrok", "spam", "仕事"]}, ("Wrok",)),
+        ({"exclude": ["spam", "trash", "chats", "state:flagged"]}, ()),  # what Gmail knows is no mistake
+        (
+            {"include": ["work", "Trips, 2023", "from:a6@example.org", "to:@nobody.example"]},
+            ("to:@nobody.example",),
+        ),
+        ({"include": ["Work", "Work/2024"]}, ()),
+        ({"include": "Wrok", "exclude": "Wrok"}, ("Wrok",)),
+    ],
+)
+def test_what_no_message_has_is_told(
+    options: dict[str, Any], unmatched: tuple[str, ...], jobs: int, takeout: Path, tmp_path: Path
+) -> None:
+    with mock.patch.object(_ranges, "_LEAST", 500):
+        report = unmbox.convert(takeout, tmp_path / "eml", jobs=jobs, **options)
+    assert report.unmatched == unmatched == tuple(report.to_dict()["unmatched"])
+    told = summary(report, "eml")
+    assert ("no message has 'Wrok':" in told) == (unmatched == ("Wrok",))
+    # What an earlier run has done may have had it.
+    assert unmbox.convert(takeout, tmp_path / "eml", jobs=jobs, **options).unmatched == ()
 
 
 def test_undated_mail_is_kept(tmp_path: Path) -> None:

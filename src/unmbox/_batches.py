@@ -82,6 +82,12 @@ class Batches:
         return self._place.folder is not None and not self._place.packs and not self._copies.shared
 
     @property
+    def unmatched(self) -> tuple[str, ...]:
+        """The labels and addresses to choose by that no message had, if all messages were looked at."""
+        counts = self.tally.counts
+        return self._sorter.unmatched if self._sorter and counts["messages"] and not counts["already"] else ()
+
+    @property
     def gathered(self) -> int:
         """Messages that wait for their commit."""
         return len(self._mails)

@@ -113,7 +113,7 @@ class Job:
         finally:
             batches.hasher.close()
         self._tick(last=True)
-        return batches.tally.report(time.perf_counter() - started)
+        return batches.tally.report(time.perf_counter() - started, batches.unmatched)
 
     # -- a source ------------------------------------------------------------------------------------
 

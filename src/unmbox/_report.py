@@ -53,7 +53,8 @@ class Report(NamedTuple):
     taken as separators. `not_mbox` names sources that hold octets but no From_ line at all, and archives and
     folders without mail. `damaged` says what could not be read (the first 1,000), `missing` names parts of an
     export that are not there. `refused` are those of `written` that the destination of the profile would
-    refuse. `already` counts messages that an earlier run into the same destination had
+    refuse. `unmatched` are the labels and addresses of `include` and `exclude` that no message had, unless an
+    earlier run had done some. `already` counts messages that an earlier run into the same destination had
     done; they are in no other number. `seconds` is what the call took. A dry run tells in `names` what the
     EMLs would be called (the first 1,000, relative to the destination), and in `folders` how many each folder
     would get (the first 1,000 folders; "" is the destination itself).
@@ -84,6 +85,7 @@ class Report(NamedTuple):
     refused: int = 0
     names: tuple[str, ...] = ()
     folders: dict[str, int] = {}  # noqa: RUF012
+    unmatched: tuple[str, ...] = ()
 
     def __add__(self, other: object) -> Report:
         """The report of both runs together."""
@@ -102,6 +104,7 @@ class Report(NamedTuple):
             "damaged": [each._asdict() for each in self.damaged],
             "missing": list(self.missing),
             "names": list(self.names),
+            "unmatched": list(self.unmatched),
         }
         return self._asdict() | lists
 
@@ -134,7 +137,7 @@ class Tally:
         for repair in repairs:
             (self._repairs if repair.applied else self._left_out)[repair.code] += 1
 
-    def report(self, seconds: float) -> Report:
+    def report(self, seconds: float, unmatched: tuple[str, ...] = ()) -> Report:
         """All of it."""
         counts = self.counts
         return Report(
@@ -156,4 +159,5 @@ class Tally:
             damaged=tuple(self.damaged[:MAX_DAMAGED]),
             missing=tuple(self.missing),
             refused=counts["refused"],
+            unmatched=unmatched,
         )

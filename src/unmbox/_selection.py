@@ -29,6 +29,7 @@ class _Term(NamedTuple):
 
     text: str
     matches: Callable[[MessageHead, Sequence[str], State], bool]
+    is_own: bool = True  # a word of the user's, which may be misspelt; not one of those that are known
 
 
 class Selection:
@@ -61,6 +62,7 @@ class Selection:
         self._exclude = [self._term(text) for text in _texts("exclude", exclude)]
         self._since = None if since is None else _when("since", since)
         self._until = None if until is None else _when("until", until)
+        self._unmatched = [term for term in self._include + self._exclude if term.is_own]
         first, last = _day(self._since), _day(self._until)
         if first and last and first > last:
             raise UsageError(f"nothing is since {self._since} and until {self._until}: exchange them")
@@ -68,8 +70,15 @@ class Selection:
     def __bool__(self) -> bool:
         return bool(self._include or self._exclude or self._since or self._until)
 
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """The user's own labels and the addresses that no message had so far: they may be misspelt."""
+        return tuple(dict.fromkeys(term.text for term in self._unmatched))
+
     def unwanted(self, head: MessageHead, labels: Sequence[str], state: State) -> str:
         """Why a message is not wanted; "" if it is."""
+        if self._unmatched:
+            self._unmatched = [term for term in self._unmatched if not term.matches(head, labels, state)]
         for term in self._exclude:
             if term.matches(head, labels, state):
                 return f"excluded: {term.text}"
@@ -93,13 +102,13 @@ class Selection:
         if colon and kind == "state":
             if rest.lower() not in STATES:
                 raise UsageError(f"{text!r} is no state: choose of {', '.join(sorted(STATES))}")
-            return _Term(text, lambda _head, _labels, state: bool(state.get(rest.lower())))
+            return _Term(text, lambda _head, _labels, state: bool(state.get(rest.lower())), is_own=False)
         label = rest if colon and kind == "label" else text.strip()
         if not label:
             raise UsageError(f"{text!r} is no label and no address")
-        return _Term(text, self._label(label))
+        return self._label(text, label)
 
-    def _label(self, wanted: str) -> Callable[[MessageHead, Sequence[str], State], bool]:
+    def _label(self, text: str, wanted: str) -> _Term:
         table = self._table
         meaning = table.meaning(wanted)
         if meaning.role != "user":
@@ -113,14 +122,14 @@ class Selection:
                     for found in map(table.meaning, labels)
                 )
 
-            return is_same
+            return _Term(text, is_same, is_own=False)
         key = wanted.casefold()
         below = key + "/"
 
         def is_in(_: MessageHead, labels: Sequence[str], _state: State) -> bool:
             return any(label == key or label.startswith(below) for label in map(str.casefold, labels))
 
-        return is_in
+        return _Term(text, is_in)
 
 
 def addresses(head: MessageHead, fields: Iterable[str]) -> Iterable[str]:

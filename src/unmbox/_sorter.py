@@ -56,6 +56,11 @@ class Sorter:
         if self._selection:
             mail.unwanted = self._selection.unwanted(mail.head, self._labels(mail), mail.told.state or {})
 
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """What was to be chosen by, and no message had."""
+        return self._selection.unmatched
+
     def folders(self, mail: Mail) -> tuple[str, ...]:
         """The folders of a message, the primary first; "" is the destination itself."""
         if self._folders is None:

@@ -36,6 +36,9 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
         lines[0] += f", {report.quarantined:,} put into quarantine"
     if report.filtered == report.messages > 0:
         lines.append("no message is wanted: unmbox inspect says which labels there are")
+    if report.unmatched:
+        terms = " or ".join(map(repr, report.unmatched))
+        lines.append(f"no message has {terms}: unmbox inspect says which labels there are")
     if report.refused:
         refused = _count(report.refused, "message")
         lines.append(f"{refused} would be refused there: unmbox report {destination} says why")
