@@ -20,7 +20,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 from unittest import mock
 
 import aiofiles
@@ -39,6 +39,7 @@ from killing import small
 from mails import Left, left, mail, mailbox
 from strategies import cuttings
 from unmbox import BodyGoneError, DedupIndex, Report, SourceError, UsageError, aio
+from unmbox._convert import Options
 
 Run = Callable[..., Any]
 
@@ -308,7 +309,16 @@ def test_options_are_those_of_the_sync_side(path: Path, tmp_path: Path) -> None:
     ours, theirs = (inspect.signature(each).parameters for each in (aio.messages, unmbox.messages))
     assert list(ours) == list(theirs)
     with pytest.raises(TypeError, match="no_such_option"):
-        go(lambda: aio.convert(path, tmp_path / "async", no_such_option=1))
+        go(lambda: aio.convert(path, tmp_path / "async", no_such_option=1))  # type: ignore[call-arg]  # it is none
+
+
+def test_the_options_have_the_types_of_the_sync_side() -> None:
+    """Where only names are given, editors and type checkers know no more than these."""
+    hints = get_type_hints(unmbox.convert)
+    for name in ("sources", "destination", "progress", "return"):
+        del hints[name]
+    assert list(hints.items()) == list(get_type_hints(Options).items())
+    assert aio.convert.__annotations__["options"] == "Unpack[Options]"
 
 
 @pytest.mark.parametrize("source", [io.BytesIO(b"From x"), pieces(MANY)])

@@ -269,6 +269,13 @@ def test_only_what_is_wanted_counts(tmp_path: Path) -> None:
     assert "info@example.com" not in output.read_text("utf-8")
 
 
+def test_a_label_that_no_message_has_is_told(tmp_path: Path) -> None:
+    done = unmbox_(SAMPLE, "-o", tmp_path / "a.csv", "--exclude", "Wrok", "--exclude", "chats", "--json")
+    assert json.loads(done.stdout)["unmatched"] == ["Wrok"]
+    done = unmbox_(SAMPLE, "-o", tmp_path / "b.csv", "--exclude", "Wrok")
+    assert b"no message has 'Wrok': " in done.stdout
+
+
 def test_companies_by_domain() -> None:
     companies = read_companies(["Example.org=Example K.K.", "Others"])
     found = people(mail(1, "From: a@example.org", "To: b@example.net", "Cc: Taro"), companies=companies)

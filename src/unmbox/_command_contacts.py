@@ -19,7 +19,7 @@ from unmbox._contacts import Contacts, Rules, read
 from unmbox._contacts_csv import Counts, read_companies, read_map, write_csv
 from unmbox._folders import LabelTable
 from unmbox._selection import Selection
-from unmbox._terminal import bar, complain, say
+from unmbox._terminal import bar, complain, no_message_has, say
 from unmbox.errors import DestinationError, UsageError
 
 
@@ -121,7 +121,7 @@ def command(
             status(read_all.empty)
             raise UsageError("nothing was written: no message was found")
         counts = write_csv(people.rows(), rules, taken, other)
-        told = _told(people, counts, output, aside)
+        told = {**_told(people, counts, output, aside), "unmatched": list(wanted.unmatched)}
     if as_json:
         amiss = {"not_mbox": read_all.empty, "missing": read_all.missing}
         damaged = [each._asdict() for each in read_all.damaged]
@@ -151,6 +151,8 @@ def _summary(told: dict[str, Any]) -> str:
         file = told["apart_file"]
         text += f"; {told['apart']:,} "
         text += f"apart in {file}, with the reason" if file else "left out: --apart FILE lists them"
+    if told["unmatched"]:
+        text += f"\n{no_message_has(told['unmatched'])}"
     return text
 
 

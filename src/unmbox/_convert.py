@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import TypedDict
 
 from unmbox._batches import Batches
 from unmbox._copies import Copies
@@ -20,6 +21,35 @@ from unmbox.errors import UsageError
 from unmbox.manifest import Manifest
 from unmbox.sinks import Sink
 from unmbox.sources import SourceLike
+
+
+class Options(TypedDict, total=False):
+    """The options of `convert`, for calls that hand them on."""
+
+    headers: str | None
+    newline: str | None
+    variant: str
+    dedup: str | DedupIndex
+    layout: str | None
+    profile: str | os.PathLike[str] | None
+    labels: str | None
+    system_labels: str | os.PathLike[str] | None
+    include: str | Sequence[str]
+    exclude: str | Sequence[str]
+    since: When | None
+    until: When | None
+    refused: str | None
+    zip_size: int | None
+    zip_entries: int | None
+    zip_names: str | None
+    zip_method: str | None
+    jobs: int
+    resume: bool
+    repair_signed: bool
+    locale: str | None
+    durable: bool
+    dry_run: bool
+    manifest: str | os.PathLike[str] | None
 
 
 def convert(

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +37,7 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
     if report.filtered == report.messages > 0:
         lines.append("no message is wanted: unmbox inspect says which labels there are")
     if report.unmatched:
-        terms = " or ".join(map(repr, report.unmatched))
-        lines.append(f"no message has {terms}: unmbox inspect says which labels there are")
+        lines.append(no_message_has(report.unmatched))
     if report.refused:
         refused = _count(report.refused, "message")
         lines.append(f"{refused} would be refused there: unmbox report {destination} says why")
@@ -64,6 +63,11 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
     if report.seconds >= 1:
         lines.append(f"{report.seconds:,.0f} s, {size_of(report.bytes_in / report.seconds)}/s")
     return "\n".join(lines + _planned(report))
+
+
+def no_message_has(terms: Sequence[str]) -> str:
+    """What is said of labels and addresses to choose by, where there is nothing to choose."""
+    return f"no message has {' or '.join(map(repr, terms))}: unmbox inspect says which labels there are"
 
 
 def _planned(report: unmbox.Report) -> list[str]:

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Union
+
+if sys.version_info >= (3, 11):
+    from typing import Unpack
+else:
+    from typing_extensions import Unpack  # which anyio brings along there
 
 try:
     import anyio.lowlevel
@@ -22,6 +28,7 @@ except ImportError as error:
 
 from unmbox._block import Repair
 from unmbox._bridge import Bridge
+from unmbox._convert import Options
 from unmbox._convert import convert as convert_here
 from unmbox._flows import (
     AsyncReadable,
@@ -59,7 +66,7 @@ async def convert(
     *,
     progress: Callable[[Progress], object] | None = None,
     concurrency: int = 8,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Report:
     """Convert mailboxes to EML files as `unmbox.convert` does, and leave the event loop free meanwhile.
 
