@@ -21,7 +21,7 @@ from unmbox.sources import CHUNK
 
 READ = 16 * CHUNK
 """Octets asked of an async file at a time: each read is a hop to a thread of its own."""
-_WINDOW = READ  # octets that wait for the thread before the source has to
+_WINDOW = 2 * READ  # octets that wait for the thread before the source has to
 _GATHERED = 1 << 20  # octets of one EML that are gathered before an async target gets them
 _GRACE = 10.0  # seconds that an async target has to discard what it holds, if all is cancelled
 
