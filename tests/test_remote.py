@@ -21,7 +21,10 @@ from unmbox._verify import verify
 
 
 class Server:
-    """A web server: files below ``/files`` with ranges, the same below ``/streams`` without sizes."""
+    """A web server: files below ``/files`` with ranges, the same below ``/whole`` without them.
+
+    Below ``/silent`` they come in ranges of which nobody is told, below ``/streams`` without their sizes.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,6 +45,8 @@ class Server:
         asyncio.set_event_loop(loop)
         application = web.Application()
         application.router.add_get("/files/{name:.*}", self._file)
+        application.router.add_get("/whole/{name:.*}", self._whole)
+        application.router.add_get("/silent/{name:.*}", self._silent)
         application.router.add_get("/streams/{name:.*}", self._stream)
         runner = web.AppRunner(application)
         loop.run_until_complete(runner.setup())
@@ -62,6 +67,14 @@ class Server:
         if self.broken:
             raise web.HTTPInternalServerError
         return web.FileResponse(path)
+
+    async def _whole(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=(self.folder / request.match_info["name"]).read_bytes())
+
+    async def _silent(self, request: web.Request) -> web.StreamResponse:
+        octets = (self.folder / request.match_info["name"]).read_bytes()
+        part = request.http_range
+        return web.Response(body=octets[part], status=200 if part.start is None else 206)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -117,9 +130,11 @@ def test_what_is_done_is_not_asked_for_again(server: Server, tmp_path: Path) -> 
     assert 0 < sum(int(last) - int(first) + 1 for first, last in ranges) < len(octets) // 4
 
 
-def test_a_server_without_ranges(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("way", "lasts"), [("streams", False), ("whole", False), ("silent", True)])
+def test_a_server_that_tells_of_no_ranges(way: str, lasts: bool, server: Server, tmp_path: Path) -> None:
     for name, messages in (("all.mbox.gz", 29), ("deflated.zip", IN_TAKEOUT)):
-        url = f"{server.url}/streams/{name}"
+        url = f"{server.url}/{way}/{name}"
+        assert _remote.Remote(url).lasting == lasts
         assert unmbox.convert(url, tmp_path / f"eml-{messages}").messages == messages
         again = unmbox.convert(url, tmp_path / f"eml-{messages}")
         assert (again.messages, again.already) == (0, messages)

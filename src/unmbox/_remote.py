@@ -40,10 +40,22 @@ class Remote(Source):
             if facts.get("type") == "directory":
                 raise SourceError(errno.EISDIR, f"{self.name} is a folder: name the file in it")
             self.size = facts.get("size")
-            partial = facts.get("partial", True) if "http" in str(self._files.protocol) else True
+            web = "http" in str(self._files.protocol)
+            partial = facts["partial"] if web and "partial" in facts else not web or self._gives_parts()
         self._ranges = self.size is not None and bool(partial)
         if not self._ranges:
             self.scheme = "stream"
+
+    def _gives_parts(self) -> bool:
+        """Whether a web server gives a part of the file, which it has not said of itself."""
+        if (self.size or 0) < 2:
+            return True
+        try:
+            with self._files.open(self._file, "rb", cache_type="none") as file:
+                file.seek(1)
+                return len(file.read(1)) == 1
+        except Exception:  # a ValueError where all of it comes; others are told once it is read
+            return False
 
     @property
     def lasting(self) -> bool:
