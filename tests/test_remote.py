@@ -177,8 +177,44 @@ def test_a_scheme_that_nobody_knows(tmp_path: Path) -> None:
         unmbox.convert("nobody://mail/a.mbox", tmp_path / "eml")
 
 
-def test_passwords_are_not_told() -> None:
-    assert _remote._SECRET.sub(r"\1@", "ftp://me:secret@host/a.mbox") == "ftp://me@host/a.mbox"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ftp://me:secret@host/a.mbox", "ftp://me@host/a.mbox"),
+        ("https://host/a.mbox", "https://host/a.mbox"),
+        ("https://host/get?file=a.mbox&part=2", "https://host/get?file=a.mbox&part=2"),
+        ("https://host/get?id=1&access_token=x&apikey=y&API_KEY=z", "https://host/get?id=1"),
+        (
+            "https://b.example/a.zip?X-Amz-Signature=ab&X-Amz-Expires=60&versionId=3",
+            "https://b.example/a.zip?versionId=3",
+        ),
+        ("https://g.example/a.zip?GoogleAccessId=me&Expires=1&Signature=x%2F", "https://g.example/a.zip"),
+        ("https://z.example/a.zip?sv=2024&se=2030&sr=b&sp=r&sig=x%3D", "https://z.example/a.zip"),
+        ("https://host/list?sp=1&sv=2", "https://host/list?sp=1&sv=2"),
+        ("https://host/get?token=abc", "https://host/get?token=ba7816bf"),
+        ("s3://bucket/what?.mbox", "s3://bucket/what?.mbox"),
+    ],
+)
+def test_what_only_lets_one_in_is_not_told(url: str, shown: str) -> None:
+    assert _remote.shown(url) == shown
+
+
+def test_a_url_that_was_signed_anew_is_the_same_source(server: Server, tmp_path: Path) -> None:
+    for name, messages in (("all%20mail.mbox", 29), ("deflated.zip", IN_TAKEOUT)):
+        url = f"{server.url}/files/{name}"
+        eml = tmp_path / f"{messages}"
+        assert unmbox.convert(f"{url}?X-Amz-Date=1&X-Amz-Signature=one", eml).written
+        assert all(uri.startswith(url) and "one" not in uri for uri in sources_of(eml))
+        again = unmbox.convert(f"{url}?X-Amz-Date=2&X-Amz-Signature=two", eml)
+        assert (again.messages, again.already) == (0, messages)
+        assert verify(eml, sources=f"{url}?X-Amz-Date=3&X-Amz-Signature=three").ok
+    with pytest.raises(unmbox.SourceError) as raised:
+        unmbox.convert(f"{server.url}/files/absent.mbox?X-Amz-Signature=one", tmp_path / "eml")
+    assert "absent.mbox" in str(raised.value)
+    assert "one" not in str(raised.value)
+
+
+def test_urls_and_what_are_none() -> None:
     assert not _remote.is_url("C:\\mail\\a.mbox")
     assert not _remote.is_url("a:b/c.mbox")
     assert _remote.is_url("s3://bucket/a.mbox")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from unmbox.errors import SourceError, UsageError
@@ -15,12 +16,42 @@ if TYPE_CHECKING:
 
 _ASKED = 3 * PIECE  # octets that a server is asked for at a time; web clients hold them twice
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:://|::)").match
-_SECRET = re.compile(r"(//[^/@:]*):[^/@]*@")
+_PASSWORD = re.compile(r"(//[^/@:]*):[^/@]*@")
+# What of a query only lets one in: keys, signatures of Amazon, Google and Azure. The next time they are others.
+_PASSES = (
+    r"x-(?:amz|goog)-[^=&#]*|awsaccesskeyid|googleaccessid|key-pair-id|policy|expires|signature|sig"
+    r"|access_token|token|api_?key"
+)
+_PASS = re.compile(rf"(?i)([?&](?:{_PASSES}))=[^&#\s'\"]*")
+# What Azure has beside "sig", and what may mean anything elsewhere.
+_AZURE = frozenset({
+    "se", "ske", "skoid", "sks", "skt", "sktid", "skv", "sip", "sp", "spr", "sr", "srt", "ss", "st", "sv",
+})  # fmt: skip
 
 
 def is_url(source: object) -> bool:
     """Whether it is text that names a file elsewhere; a drive's letter is no scheme."""
     return isinstance(source, str) and _URL(source) is not None
+
+
+def shown(url: str) -> str:
+    """The URL without what only lets one in: for eyes and manifests, and the same after it was signed anew.
+
+    A token may be all that tells two files apart, so a short digest of it stays.
+    """
+    place, mark, query = _PASSWORD.sub(r"\1@", url).partition("?")
+    parts = query.split("&")
+    is_azure = any(part.lower().startswith("sig=") for part in parts)
+    kept = []
+    for part in parts:
+        name, is_given, value = part.partition("=")
+        name = name.lower()
+        if name == "token" and is_given:
+            part = f"token={sha256(value.encode()).hexdigest()[:8]}"
+        elif _PASS.match(f"?{part}") or (is_azure and name in _AZURE):
+            continue
+        kept.append(part)
+    return place + (mark + "&".join(kept) if kept else "")
 
 
 class Remote(Source):
@@ -29,7 +60,7 @@ class Remote(Source):
     scheme = "url"
 
     def __init__(self, url: str) -> None:
-        self.name = self.uri = _SECRET.sub(r"\1@", url)
+        self.name = self.uri = shown(url)
         self.damage = None
         self._path = None
         self._url = url
@@ -115,7 +146,8 @@ class _Ours:
             where = f" on at octet {self._offset}" if self._offset else ""
             # fsspec calls a server that does not answer a file that is not found; the cause knows better.
             known = error.__cause__ or error
-            what = f"{type(known).__name__}: {known}" if str(known) else type(known).__name__
+            said = _PASS.sub(r"\1=…", _PASSWORD.sub(r"\1@", str(known)))
+            what = f"{type(known).__name__}: {said}" if said else type(known).__name__
             code = getattr(error, "errno", None) or errno.EIO
             sentence = f"{self._name} cannot be read{where}: {what}"
             raise SourceError(code, sentence, offset=self._offset) from error
@@ -130,6 +162,5 @@ def _files(url: str) -> tuple[AbstractFileSystem, str]:
         found: tuple[AbstractFileSystem, str] = url_to_fs(url)
     except (ImportError, ValueError) as error:
         # fsspec says which package a protocol needs.
-        shown = _SECRET.sub(r"\1@", url)
-        raise UsageError(f"{shown} cannot be opened: {error}") from error
+        raise UsageError(f"{shown(url)} cannot be opened: {error}") from error
     return found
