@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import unmbox
 from drive import gather
 from packing import (
+    ALL_MAIL,
     COMPRESSED,
     IN_TAKEOUT,
     TAKEOUT,
@@ -42,6 +43,20 @@ from unmbox.sources import Source
 
 def digest(path: Path) -> str | None:
     return Source(path).identity().digest
+
+
+def test_an_empty_name_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a shell's variable that is not set: what stands around is not meant."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mbox").write_bytes(TAKEOUT[ALL_MAIL])
+    for sources in ("", ["a.mbox", ""]):
+        with pytest.raises(unmbox.UsageError, match="source's name is empty"):
+            unmbox.convert(sources, "eml")
+    with pytest.raises(unmbox.UsageError, match="source's name is empty"):
+        list(unmbox.messages(""))
+    with pytest.raises(unmbox.UsageError, match="destination's name is empty"):
+        unmbox.convert("a.mbox", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mbox"]
 
 
 def test_an_identity_sees_both_ends_and_the_middle(tmp_path: Path) -> None:

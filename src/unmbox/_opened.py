@@ -64,6 +64,8 @@ class Opened:
         streams = 0
         several = [cast("SourceLike", given)] if one else as_list(given)
         for each in _parts_in_order(several):
+            if each == "":  # to pathlib it would be the folder that one is in
+                raise UsageError("a source's name is empty, perhaps a variable that is not set: name a file")
             if isinstance(each, (str, os.PathLike)) and not is_url(each) and Path(each).is_dir():
                 known.setdefault(uri_of(each), Path(each))
                 continue

@@ -65,6 +65,10 @@ class Orders:
         jobs: int = 1,
         **given: Any,
     ) -> None:
+        if destination == "":
+            raise UsageError(
+                "the destination's name is empty, perhaps a variable that is not set: name a folder"
+            )
         Parser(variant=variant)  # a bad option is an error now, before anything is written
         if jobs < 1:
             raise UsageError(f"jobs is a number of processes, not {jobs}: give 1 or more")
