@@ -72,7 +72,7 @@ class PeerError(Exception):
 
 def peers(tools: Path) -> list[Peer]:
     """All that there are, unmbox first in each job; `tools` is where the C programs have been built."""
-    count, split = str(tools / "count"), str(tools / "split")
+    count, in_memory, split = (str(tools / name) for name in ("count", "convert", "split"))
     return [
         Peer(
             "unmbox, counting", "unmbox", files=False,
@@ -85,6 +85,10 @@ def peers(tools: Path) -> list[Peer]:
         Peer(
             "C: read and memmem", "c", files=False, program=count,
             command=lambda box, _: [count, box.path],
+        ),
+        Peer(
+            "C: split, unquote, CRLF, into nothing", "c", files=False, program=in_memory,
+            command=lambda box, _: [in_memory, box.path],
         ),
         Peer(
             "stdlib mailbox, counting", "stdlib", files=False,
