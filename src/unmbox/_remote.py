@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _ASKED = 3 * PIECE  # octets that a server is asked for at a time; web clients hold them twice
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:://|::)").match
-_PASSWORD = re.compile(r"(//[^/@:]*):[^/@]*@")
+_PASSWORD = re.compile(r"(//[^/@:\s]*):[^/@\s]*@")
 # What of a query only lets one in: keys, signatures of Amazon, Google, Azure. The next time they are others.
 _PASSES = (
     r"x-(?:amz|goog)-[^=&#]*|awsaccesskeyid|googleaccessid|key-pair-id|policy|expires|signature|sig"
