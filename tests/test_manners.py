@@ -132,8 +132,9 @@ def test_every_keyword_of_convert_is_documented_and_an_option_of_the_command() -
 
 def test_the_logger_is_silent_by_default() -> None:
     script = """
-import logging, unmbox
-logging.getLogger("unmbox").warning("nobody asked")
+import logging
+from unmbox import _log
+_log.warning("nobody asked")
 print(len(logging.getLogger("unmbox").handlers), logging.root.handlers)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

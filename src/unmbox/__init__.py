@@ -10,7 +10,6 @@
 'Ichiro Suzuki <ichiro@example.jp>'
 """
 
-import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
     from unmbox.sinks import DirectorySink, Sink, Target
     from unmbox.zips import ZipSink
-
-logging.getLogger("unmbox").addHandler(logging.NullHandler())  # silent unless the embedder listens
 
 __version__ = "0.1.0"
 

@@ -7,7 +7,6 @@ one process. What a worker that dies had not finished is done here.
 
 from __future__ import annotations
 
-import logging
 import pickle
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, NamedTuple
 
+from unmbox import _log
 from unmbox._batches import Batches
 from unmbox._mail import Mail
 from unmbox._ranges import Begun, Done, Drop, Failed, Finished, Paths, Setup, Task
@@ -29,8 +29,6 @@ _TICK = 0.1
 _AT_ONCE = 2  # tasks that a worker has, so that it need not wait for the next one
 
 _CODE = "from unmbox._worker import main; main()"
-
-_log = logging.getLogger("unmbox")
 
 
 class Written(NamedTuple):

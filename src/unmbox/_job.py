@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
+from unmbox import _log
 from unmbox._assembly import Assembly
 from unmbox._batches import Batches
 from unmbox._mail import Mail, received
@@ -31,7 +31,6 @@ from unmbox.sources import Source
 if TYPE_CHECKING:
     from unmbox._crew import Crew, Written
 
-_log = logging.getLogger("unmbox")
 _TICK = 0.1
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import cast
 
+from unmbox import _log
 from unmbox._exports import Absent, Takeout, Vault, absent, in_order
 from unmbox._flow import Flow, Rest
 from unmbox._fromline import decide
@@ -22,7 +22,6 @@ from unmbox._zip import ZipEntry, zip_entries
 from unmbox.errors import SourceError, UsageError
 from unmbox.sources import Source, SourceLike, as_list, uri_of
 
-_log = logging.getLogger("unmbox")
 _HEAD = 1 << 10
 """First octets that tell what a source is; tar's magic stands at 257."""
 _DEEP = 3  # archives in archives: those that hold themselves have no end

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -185,7 +184,10 @@ def fitted(text: str) -> str:
     """`text` with its lines cut to the width of the terminal; whole where standard output is none."""
     if sys.stdout is None or not sys.stdout.isatty():
         return text
-    return "\n".join(_cut(line, shutil.get_terminal_size().columns) for line in text.split("\n"))
+    from shutil import get_terminal_size
+
+    columns = get_terminal_size().columns
+    return "\n".join(_cut(line, columns) for line in text.split("\n"))
 
 
 def _cut(line: str, columns: int) -> str:

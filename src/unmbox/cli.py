@@ -16,7 +16,6 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import click
 
@@ -67,6 +66,8 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
             close = get_close_matches(name, _COMMANDS, 1)
             did_you = f" Did you mean '{close[0]}'?" if close else f" There are {', '.join(_COMMANDS)}."
             ctx.fail(f"No such command '{name}'.{did_you}")

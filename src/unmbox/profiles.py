@@ -19,7 +19,6 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -137,6 +136,8 @@ def load(profile: str | os.PathLike[str]) -> Profile:
     if not (isinstance(profile, os.PathLike) or path.suffix.lower() == ".json" or path.name != text):
         path = DATA / f"{text}.json"
         if text not in names():
+            from difflib import get_close_matches
+
             close = get_close_matches(text, names(), 1, cutoff=0.8)
             choose = f"did you mean {close[0]!r}? There are" if close else "choose one of"
             raise UsageError(
