@@ -117,23 +117,14 @@ class MessageHead:
 
     def raw_field(self, name: bytes) -> bytes | None:
         """The raw value of the first field called `name` (lower case), None where there is none."""
-        return fields_of(self).get(name) if name in _headers.USUAL else _headers.find(self.block, name)
+        if name not in _headers.USUAL:
+            return _headers.find(self.block, name)
+        return (fields_of(self) if self.fields is None else self.fields).get(name)
 
     def text(self, name: bytes) -> str | None:
         """The decoded text of the first field called `name` (lower case), None where there is none."""
         value = self.raw_field(name)
-        if value is None:
-            return None
-        if value.isascii() and name in _ADDRESSES and len(value) < _SHORT:
-            return _address(value)
-        return self._decoded(name, value)
-
-    def _decoded(self, name: bytes, value: bytes) -> str:
-        if value.isascii() or not is_unclear(value):
-            return _decoded(name, value)
-        raw8 = self.raw8 or settle_raw8(self, b"", [value])
-        decode = _decode.decode_addresses if name in _ADDRESSES else _decode.decode_text
-        return decode(value, (), raw8.text)
+        return None if value is None else text_of(self, name, value)
 
     def __getitem__(self, name: str) -> str | None:
         """The decoded text of the first field called `name` (in any case), None where there is none."""
@@ -145,7 +136,7 @@ class MessageHead:
     def get_all(self, name: str) -> list[str]:
         """The decoded texts of all fields called `name`, in their order."""
         octets = _octets(name)
-        return [self._decoded(octets, value) for value in _headers.find_all(self.block, octets)]
+        return [text_of(self, octets, value) for value in _headers.find_all(self.block, octets)]
 
 
 def fields_of(head: MessageHead) -> dict[bytes, bytes]:
@@ -153,6 +144,17 @@ def fields_of(head: MessageHead) -> dict[bytes, bytes]:
     if head.fields is None:
         head.fields = _headers.usual(head.block)
     return head.fields
+
+
+def text_of(head: MessageHead, name: bytes, value: bytes) -> str:
+    """The decoded text of a raw value in this header, of a field called `name` (lower case)."""
+    if value.isascii() or not is_unclear(value):
+        if name not in _ADDRESSES:
+            return _decode.decode_text(value)
+        return _address(value) if len(value) < _SHORT else _decode.decode_addresses(value)
+    raw8 = head.raw8 or settle_raw8(head, b"", [value])
+    decode = _decode.decode_addresses if name in _ADDRESSES else _decode.decode_text
+    return decode(value, (), raw8.text)
 
 
 def unclear_in(head: MessageHead) -> list[bytes]:
@@ -167,12 +169,6 @@ def settle_raw8(head: MessageHead, body: bytes, others: Sequence[bytes] = ()) ->
     prior, locale = head.evidence
     head.raw8 = Raw8Bit(unclear_in(head) or others, head.block, body, locale, prior)
     return head.raw8
-
-
-def _decoded(name: bytes, value: bytes) -> str:
-    if name not in _ADDRESSES:
-        return _decode.decode_text(value)
-    return _address(value) if len(value) < _SHORT else _decode.decode_addresses(value)
 
 
 def _octets(name: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from unmbox._block import Repair
 from unmbox._hashing import Digest, Hasher
-from unmbox._head import MessageHead, fields_of
+from unmbox._head import MessageHead, fields_of, text_of
 from unmbox._record import Digests
 from unmbox._writer import to_crlf
 from unmbox.dedup import BodyDigest, Entry, content_of, normalise_message_id
@@ -164,9 +164,9 @@ class Mail:
             self._sums = self._begin_sums()
         if self.target is None:
             self.target = sink.open(self.dated)
-        for part in self.parts:
-            self.target.write(part)
-        self.parts.clear()
+        if self.parts:
+            self.target.write(b"".join(self.parts))
+            self.parts = []
         self.raw = None
 
     def discard(self) -> None:
@@ -270,10 +270,20 @@ def _told(head: MessageHead) -> Told:
     state = state_of(head.block, labels, signs=fields)
     if beside:
         state |= beside.state
-    text = head.text
-    recipients = ", ".join([said for name in _RECIPIENTS if name in fields and (said := text(name))]) or None
-    thread = thread_id(fields.get(b"x-gm-thrid"))
+    sender, subject = fields.get(b"from"), fields.get(b"subject")
+    recipients = [
+        text for name in _RECIPIENTS if name in fields and (text := text_of(head, name, fields[name]))
+    ]
     return _new(
         Told,
-        (head.message_id, head.date, text(b"from"), recipients, text(b"subject"), labels, thread, state),
+        (
+            head.message_id,
+            head.date,
+            None if sender is None else text_of(head, b"from", sender),
+            ", ".join(recipients) or None,
+            None if subject is None else text_of(head, b"subject", subject),
+            labels,
+            thread_id(fields.get(b"x-gm-thrid")),
+            state,
+        ),
     )

@@ -68,13 +68,15 @@ class Row(NamedTuple):
 
     def values(self) -> tuple[Any, ...]:
         """The row of `message`, in the order of its columns: as SQLite stores them, and their checksum."""
-        number, source, offset, length, line, *sums_and_place = self[:11]
-        date, sender, recipients, subject, labels, thread, state, *sizes_and_key = self[11:]
+        (
+            number, source, offset, length, line, message_id, head, body, outcome, path, of,
+            date, sender, recipients, subject, labels, thread, state, head_size, body_size, key,
+        ) = self  # fmt: skip
         values: tuple[Any, ...] = (
-            number, source, offset, length, storable(line), *sums_and_place,
+            number, source, offset, length, storable(line), message_id, head, body, outcome, path, of,
             date and date.isoformat(), sender, recipients, subject,
             labels_to_json(labels) if labels else "[]", thread,
-            _state_to_json(tuple(state.items())) if state else "{}", *sizes_and_key,
+            _state_to_json(tuple(state.items())) if state else "{}", head_size, body_size, key,
         )  # fmt: skip
         try:
             return (*values, checksum(values))
@@ -331,8 +333,10 @@ def checksum(values: tuple[Any, ...]) -> int:
 
     NULL counts as 0 or as empty. To compute it in another way takes another `SCHEMA`.
     """
-    number, source_id, offset, length, line, message_id, head, body, outcome, path, of, *_ = values
-    date, sender, recipients, subject, labels, thread, state, head_size, body_size, key = values[11:]
+    (
+        number, source_id, offset, length, line, message_id, head, body, outcome, path, of,
+        date, sender, recipients, subject, labels, thread, state, head_size, body_size, key,
+    ) = values  # fmt: skip
     # Quicker than formatting the lot, and unlike `marshal` the same in every Python.
     try:
         numbers = _seven(number, source_id, offset, length, of or 0, head_size or 0, body_size or 0)
