@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import ledger
 from unmbox import Report
-from unmbox._schema import MANIFEST_NAME
+from unmbox.manifest import MANIFEST_NAME
 
 FROM_LINE = "From {}@xxx Tue Mar 19 09:13:{:02} +0000 2019"
 

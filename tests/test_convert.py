@@ -22,8 +22,8 @@ from ledger import rows
 from mails import adds_up, column, emls, left, mail, mailbox
 from unmbox import DedupIndex, DestinationError, Progress, Report, SourceError, UsageError
 from unmbox._mail import SPOOL
-from unmbox._schema import MANIFEST_NAME
 from unmbox._verify import verify
+from unmbox.manifest import MANIFEST_NAME
 
 BIG = "A line of text.\n" * (SPOOL // 16 + 1000)
 

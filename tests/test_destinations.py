@@ -21,9 +21,9 @@ from mails import adds_up, emls, mail, mailbox
 from unmbox import UsageError, _orders, _ranges, zips
 from unmbox._batches import Batches
 from unmbox._checks import CheckingWriter
+from unmbox._destination import manifest_of
 from unmbox._terminal import summary
 from unmbox._verify import verify
-from unmbox._volume import manifest_beside
 from unmbox.manifest import MANIFEST_NAME
 
 FLAT = "2019-03-19_1813{:02}_Mail {}_"
@@ -527,7 +527,7 @@ def left(folder: Path, out: Path) -> tuple[Any, ...]:
         if path.is_file() and "manifest" not in path.name
     }
     tables = ("message", "file", "refusal", "repair", "source", "pending")
-    return files, [rows(manifest_beside(out), f"SELECT * FROM {table}") for table in tables]
+    return files, [rows(manifest_of(out), f"SELECT * FROM {table}") for table in tables]
 
 
 @contextmanager
@@ -658,7 +658,7 @@ def test_a_japanese_takeout_becomes_what_zoho_mail_takes(tmp_path: Path) -> None
     assert set(folders(names)) == {*(f"顧客/{n}" for n in range(5)), "Sent", "Trash"}
     assert all(name.rpartition("/")[2].isascii() and name.endswith(".eml") for name in names)
     [(path, reason)] = rows(
-        manifest_beside(out), "SELECT path, reason FROM refusal JOIN message ON message.id = refusal.message"
+        manifest_of(out), "SELECT path, reason FROM refusal JOIN message ON message.id = refusal.message"
     )
     assert reason == "attachments: 501 attachments, at most 500"
     assert path.startswith("zoho-aside/refused/Inbox/")

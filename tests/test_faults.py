@@ -22,9 +22,8 @@ import unmbox
 from killing import small
 from mails import column, emls, left, mail, mailbox
 from unmbox import DestinationError, SourceError, cli, sinks, sources
-from unmbox._schema import MANIFEST_NAME
 from unmbox._verify import verify
-from unmbox.manifest import Manifest
+from unmbox.manifest import MANIFEST_NAME, Manifest
 
 DONE, DAMAGED, BAD_USE, STOPPED = 0, 1, 2, 3
 MAILS = [mail(number, "A line of text.\n" * (number % 7 * 100)) for number in range(40)]

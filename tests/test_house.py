@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_addresses",
         "_auto",
         "_names",
+        "_destination",
         "naming _folders profiles",
     ),
     (
@@ -46,7 +47,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         (
             "_links _place _zip_place _mail _assembly _sorter _copies _batches _ranges _worker _crew _job "
-            "_orders _convert"
+            "_orders _overlap _convert"
         ),
         "_often _inspection _inspect",
         "_contacts _contacts_csv",

@@ -556,10 +556,10 @@ def test_bad_use(eml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_manifests_are_found(tmp_path: Path) -> None:
-    assert report.manifest_of(tmp_path) == tmp_path / "unmbox-manifest.sqlite"
-    assert report.manifest_of(tmp_path / "a.zip") == tmp_path / "a-manifest.sqlite"
+    assert report.manifest_at(tmp_path) == tmp_path / "unmbox-manifest.sqlite"
+    assert report.manifest_at(tmp_path / "a.zip") == tmp_path / "a-manifest.sqlite"
     (tmp_path / "m.sqlite").touch()
-    assert report.manifest_of(tmp_path / "m.sqlite") == tmp_path / "m.sqlite"
+    assert report.manifest_at(tmp_path / "m.sqlite") == tmp_path / "m.sqlite"
     assert report._page_name(tmp_path / "a-manifest.sqlite") == "a-report.html"
 
 

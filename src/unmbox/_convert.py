@@ -12,6 +12,7 @@ from unmbox._copies import Copies
 from unmbox._job import Job
 from unmbox._opened import Opened
 from unmbox._orders import Orders
+from unmbox._overlap import refuse_own
 from unmbox._place import Place
 from unmbox._ranges import Setup
 from unmbox._report import Progress, Report
@@ -20,7 +21,7 @@ from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
 from unmbox.manifest import Manifest
 from unmbox.sinks import Sink
-from unmbox.sources import SourceLike
+from unmbox.sources import SourceLike, uri_of
 
 
 class Options(TypedDict, total=False):
@@ -111,7 +112,7 @@ def convert(
     orders = Orders(destination, **given)
     index, shared = _index(dedup, dry_run=dry_run)
     options = {**orders.options, "variant": variant, "dedup": "shared index, " * shared + index.policy}
-    manifest = orders.manifest() if manifest is None else manifest
+    manifest = _kept_apart(opened, destination, orders.manifest() if manifest is None else manifest)
     with ExitStack() as stack:
         place = stack.enter_context(orders.place(durable=durable, dry_run=dry_run, manifest=manifest))
         record = None
@@ -157,6 +158,16 @@ def _batches(
     by_place = shared or index.policy == "off"
     copies = Copies(index, record, shared=shared)
     return Batches(place, record, copies, orders.layout, by_place=by_place, sorter=orders.sorter)
+
+
+def _kept_apart(
+    opened: Opened, destination: str | os.PathLike[str] | Sink, manifest: str | os.PathLike[str] | None
+) -> str | os.PathLike[str] | None:
+    """The manifest, by which nothing that was written into the destination is converted into it again."""
+    if isinstance(destination, (str, os.PathLike)):
+        opened.destination = uri_of(destination)
+        refuse_own(opened.paths(), destination, manifest)
+    return manifest
 
 
 @contextmanager

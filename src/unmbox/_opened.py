@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from unmbox import _log
+from unmbox._destination import is_written
 from unmbox._exports import Absent, Takeout, Vault, absent, in_order
 from unmbox._flow import Flow, Rest
 from unmbox._fromline import decide
@@ -25,7 +26,6 @@ from unmbox.sources import Source, SourceLike, as_list, uri_of
 _HEAD = 1 << 10
 """First octets that tell what a source is; tar's magic stands at 257."""
 _DEEP = 3  # archives in archives: those that hold themselves have no end
-_MANIFEST = "unmbox-manifest.sqlite"
 _SINGLE = (".eml", ".emlx")
 _MAILBOXES = (".mbox", ".mbx")
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
@@ -50,8 +50,11 @@ class Opened:
     Iterating opens one after the other, so none is held longer than it is read; each must be read before the
     next is asked for. What is no source is told once the iteration has passed it: `damaged` what could not
     be read of an archive or a folder, `absent` the parts of an export that are not there, `empty` the names
-    of archives and folders without any mail. `one` says that a list is no list of sources.
+    of archives and folders without any mail. `one` says that a list is no list of sources. In a search, what
+    unmbox has written is passed over, and the `destination` too.
     """
+
+    destination = ""
 
     def __init__(self, given: SourceLike | Iterable[SourceLike], *, one: bool = False) -> None:
         self.damaged: list[Damage] = []
@@ -82,6 +85,11 @@ class Opened:
     def asked(self) -> list[tuple[str, int | None]]:
         """What was given, by the names that those of its sources begin with, and their octets."""
         return [(uri, getattr(given, "size", None)) for uri, given in self._given.items()]
+
+    def paths(self) -> list[Path]:
+        """The files and folders that were named."""
+        places = (each if isinstance(each, Path) else each.path for each in self._given.values())
+        return [path for path in places if path]
 
     @property
     def missing(self) -> list[str]:
@@ -144,7 +152,7 @@ class Opened:
 
     def _is_passed(self, uri: str, root: str) -> bool:
         """Whether a search leaves a path to others: to a source of its own, or to a destination."""
-        return uri != root and (uri in self._given or os.path.lexists(f"{uri}/{_MANIFEST}"))
+        return uri != root and (uri in self._given or is_written(uri, self.destination))
 
     def _taken_apart(self, source: Source, note: _Note, *, listing: bool) -> Iterator[Source | None]:
         if part := Takeout.of(source.name):

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from unmbox._checks import CheckingWriter
+from unmbox._destination import aside_of, is_zip, manifest_of
 from unmbox._folders import MODES, Folders, LabelTable
 from unmbox._parser import Parser
 from unmbox._place import DryPlace, Place
 from unmbox._selection import Selection, When
 from unmbox._sorter import REFUSED, Sorter
-from unmbox._volume import aside_of, is_zip, manifest_beside
 from unmbox._writer import EmlWriter
 from unmbox._zip_place import ZipPlace
 from unmbox.errors import UsageError
-from unmbox.manifest import MANIFEST_NAME
 from unmbox.naming import DEFAULT_LAYOUT, Layout
 from unmbox.profiles import Profile, load
 from unmbox.sinks import Sink
@@ -97,11 +96,7 @@ class Orders:
 
     def manifest(self) -> Path | None:
         """Where the manifest stands unless its place is named; None for a sink of the caller's."""
-        if not isinstance(self._destination, (str, os.PathLike)):
-            return None
-        if self._zip:
-            return manifest_beside(self._destination)
-        return Path(self._destination) / MANIFEST_NAME
+        return manifest_of(self._destination) if isinstance(self._destination, (str, os.PathLike)) else None
 
     def place(self, *, durable: bool, dry_run: bool, manifest: Path | str | os.PathLike[str] | None) -> Place:
         """The destination, made ready to be written to."""

@@ -16,7 +16,6 @@ from unmbox.errors import DestinationError, UsageError
 if TYPE_CHECKING:
     import sqlite3
 
-MANIFEST_NAME = "unmbox-manifest.sqlite"
 SCHEMA = 2
 UNDER_WAY = "under-way"
 """Key of the row in `meta` that says what a run was asked to convert, until it has."""
@@ -50,7 +49,7 @@ CREATE TABLE pending AS SELECT 0 AS first, * FROM source WHERE 0;
 # `pending` holds the first row of the batch whose files may lack their names, and what `source` held before.
 
 
-def read_only(path: str | os.PathLike[str]) -> sqlite3.Connection:
+def read_only(path: str | os.PathLike[str], *, may_be_empty: bool = False) -> sqlite3.Connection:
     """A connection to the manifest at `path` that writes nothing, in a transaction; for `unmbox verify`.
 
     Raises `UsageError` where there is no manifest, else as `Manifest.open`.
@@ -67,7 +66,7 @@ def read_only(path: str | os.PathLike[str]) -> sqlite3.Connection:
             connection.execute(f"PRAGMA cache_size = -{CACHE >> 10}")
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
-            check_ours(connection, str(path), may_be_empty=False)
+            check_ours(connection, str(path), may_be_empty=may_be_empty)
         except BaseException:
             connection.close()
             raise

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from unmbox import _verify_tables
 from unmbox._checks import CheckingWriter
+from unmbox._destination import MANIFEST_NAME, is_zip, manifest_of
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._paths import Paths
@@ -29,12 +30,11 @@ from unmbox._record import (
     checksum,
     storable,
 )
-from unmbox._schema import MANIFEST_NAME, damaged, our_errors, read_only, read_options
+from unmbox._schema import damaged, our_errors, read_only, read_options
 from unmbox._single import parser_for
 from unmbox._tallies import SourceTally, Tallies
 from unmbox._verify_files import Files
 from unmbox._verify_zip import Volumes, difference
-from unmbox._volume import is_zip, manifest_beside
 from unmbox._writer import EmlWriter
 from unmbox.dedup import POLICIES, normalise_message_id
 from unmbox.errors import UsageError
@@ -121,8 +121,7 @@ def verify(
     """
     folder = Path(destination)
     zipped = is_zip(destination)
-    path = manifest_beside(folder) if zipped else folder / MANIFEST_NAME
-    path = path if manifest is None else Path(manifest)
+    path = manifest_of(folder) if manifest is None else Path(manifest)
     with ExitStack() as stack:
         stack.enter_context(our_errors(str(path)))
         connection = stack.enter_context(closing(read_only(path)))

@@ -78,25 +78,6 @@ def _ascii(name: str, *, mark: bool) -> str:
     return f"{text}~{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}" if mark else text
 
 
-def is_zip(destination: object) -> bool:
-    """Whether a destination is meant to be ZIP volumes: a path that ends in .zip, and no folder."""
-    if not isinstance(destination, (str, os.PathLike)):
-        return False
-    path = Path(os.fsdecode(destination))
-    return path.suffix.lower() == ".zip" and not path.is_dir()
-
-
-def manifest_beside(destination: str | os.PathLike[str]) -> Path:
-    """Where the manifest of ZIP volumes stands."""
-    path = Path(os.fsdecode(destination))
-    return path.with_name(f"{path.stem}-manifest.sqlite")
-
-
-def aside_of(destination: str | os.PathLike[str]) -> str:
-    """The folder beside ZIP volumes for what is in none of them."""
-    return f"{Path(os.fsdecode(destination)).stem}-aside"
-
-
 def volumes_of(connection: sqlite3.Connection) -> list[Volume]:
     """The volumes that a manifest names, in their order."""
     start = len(VOLUME_KEY)

@@ -33,6 +33,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from unmbox._destination import MANIFEST_NAME
 from unmbox._record import (
     DUPLICATE,
     FILTERED,
@@ -51,7 +52,7 @@ from unmbox._record import (
     state_of,
     thread_id,
 )
-from unmbox._schema import CACHE, MANIFEST_NAME, check_ours, create, our_errors, read_only, read_options, seal
+from unmbox._schema import CACHE, check_ours, create, our_errors, read_only, read_options, seal
 from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
 
@@ -335,10 +336,6 @@ class Manifest:
         self._replays.pop(source.id, None)
         if size < source.offset or (source.done and size > source.offset):
             raise _changed(source.uri, f"it ends at octet {size}, not {source.offset}")
-
-    def count(self, source: SourceState) -> int:
-        """The messages of a source that have rows."""
-        return source.messages
 
     def quarantined(self, source: SourceState) -> list[Quarantined]:
         """The messages of a source that could not be converted, to be tried again."""

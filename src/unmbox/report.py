@@ -23,9 +23,10 @@ from urllib.parse import quote
 
 import unmbox
 from unmbox import _page_charts as charts
+from unmbox._destination import MANIFEST_NAME, manifest_of
 from unmbox._page_sums import LISTS, MANY, Mail, Sums
 from unmbox._page_words import LANGUAGES, language_here, words
-from unmbox._schema import MANIFEST_NAME, our_errors, read_only
+from unmbox._schema import our_errors, read_only
 from unmbox._terminal import printable, size_of
 from unmbox.errors import DestinationError, UsageError
 
@@ -76,7 +77,7 @@ def write_report(
     if language not in LANGUAGES:
         raise UsageError(f"no report in {language!r}: choose one of {', '.join(LANGUAGES)}")
     environment = _environment()
-    path = manifest_of(destination)
+    path = manifest_at(destination)
     page = Path(output) if output else path.parent / _page_name(path)
     with our_errors(str(path)), closing(read_only(path)) as connection:
         sums = Sums(connection)
@@ -96,13 +97,10 @@ def write_report(
     return page
 
 
-def manifest_of(destination: str | os.PathLike[str]) -> Path:
+def manifest_at(destination: str | os.PathLike[str]) -> Path:
     """Where the manifest of a destination is: in the folder, beside the ZIP file, or this very file."""
     path = Path(destination)
-    if path.is_file() and path.suffix == ".sqlite":
-        return path
-    beside = path.with_name(f"{path.stem}-manifest.sqlite")
-    return beside if path.suffix.lower() == ".zip" and not path.is_dir() else path / MANIFEST_NAME
+    return path if path.is_file() and path.suffix == ".sqlite" else manifest_of(path)
 
 
 def _page_name(manifest: Path) -> str:

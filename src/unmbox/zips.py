@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from unmbox._volume import END, Volume, ascii_path, aside_of, dos_time, volume_of
+from unmbox._destination import aside_of
+from unmbox._volume import END, Volume, ascii_path, dos_time, volume_of
 from unmbox.errors import DestinationError, UsageError
 from unmbox.naming import PATH_OCTETS_LIMIT
 from unmbox.sinks import _NO_NAMES, _NO_PATH, Dated, DirectorySink, _explain, _refusal
