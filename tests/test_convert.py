@@ -339,6 +339,63 @@ def test_the_manifest_may_stand_elsewhere(write: Any, tmp_path: Path, eml: Path)
 # -- copies ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("headers", ["repair", "preserve"])
+@pytest.mark.parametrize("nothing", ["not set", "a b c", "Mail from PC-FAX", "<  >x", "(null)", '""'])
+def test_what_is_no_message_id_makes_no_copy(write: Any, eml: Path, nothing: str, headers: str) -> None:
+    one, two = mail(1, "See attached.", id=nothing), mail(2, "See attached.", id=nothing)
+    report = unmbox.convert(write("a.mbox", mailbox([one, two, one])), eml, headers=headers)
+    assert (report.written, report.duplicates) == (2, 1)
+    assert column(eml, "message_id") == [None] * 3
+    assert verify(eml).ok
+
+
+@pytest.mark.parametrize(
+    ("block", "day", "sender", "message_id"),
+    [
+        (
+            b"Date: garbage\nDate: Tue, 19 Mar 2019 09:13:51 +0000\nFrom:\nFrom: real@example.org\n"
+            b"Message-ID:\nMessage-ID: <a@b>\n",
+            "2019-03-19",
+            "real@example.org",
+            "<a@b>",
+        ),
+        (
+            b"Da\0te: Tue, 19 Mar\0 2019 09:13:51 +0000\nFr\0om: a@example.org\nMessage-ID: <a\0@b>\n",
+            "2019-03-19",
+            "a@example.org",
+            "<a@b>",
+        ),
+        (
+            b"Date: 2020/05/06 07:08:09\nDate: Tue, 19 Mar 2019 09:13:51 +0000\nFrom: a@example.org\n"
+            b"Message-ID: not set\nMessage-ID: <a@b>\n",
+            "2019-03-19",
+            "a@example.org",
+            "<a@b>",
+        ),
+    ],
+)
+def test_the_record_and_the_name_say_what_the_eml_says(
+    write: Any, eml: Path, block: bytes, day: str, sender: str, message_id: str
+) -> None:
+    octets = b"From x@example.org Fri Jan  1 00:00:00 2021\n" + block + b"Subject: hello\n\nbody\n"
+    unmbox.convert(write("a.mbox", octets), eml)
+    told = [column(eml, name)[0] for name in ("date", "sender", "message_id", "subject")]
+    assert [told[0][:10], *told[1:]] == [day, sender, message_id, "hello"]
+    [path] = emls(eml)
+    assert path.startswith(f"{day[:4]}/{day[5:7]}/{day}_")
+
+
+def test_without_any_other_date_a_relays_counts(write: Any, eml: Path) -> None:
+    """As the EML has it: `best_date` puts the same into its Date."""
+    for number, year in enumerate((b"", b" Thu Jan  1 00:00:00 1970")):
+        octets = b"From x@example.org" + year + b"\nReceived: by b; Tue, 19 Mar 2019 09:13:51 +0000\n"
+        unmbox.convert(write(f"{number}.mbox", octets + b"From: a@b\nSubject: %d\n\nx\n" % number), eml)
+    assert [date[:10] for date in column(eml, "date")] == ["2019-03-19"] * 2
+    for path, octets in emls(eml).items():
+        assert path.startswith("2019/03/")
+        assert b"Date: Tue, 19 Mar 2019 09:13:51 +0000" in octets
+
+
 @pytest.mark.parametrize(
     ("dedup", "written", "duplicates", "collisions"),
     [("message-id+body", 3, 1, 1), ("message-id", 2, 2, 0), ("off", 4, 0, 0)],

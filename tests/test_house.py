@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_fromline _mime _scan",
         "_variant",
         (
-            "_headers _codecs _frequencies _charset _prior _decode labels _dates _made "
+            "_headers _message_id _codecs _frequencies _charset _prior _decode labels _dates _made "
             "_fields _health _signatures _raw8 _encode _parameters _block _repairs _report"
         ),
         "_addresses",

@@ -70,10 +70,10 @@ def test_a_mailbox_of_ones_own_may_stand_in_the_destination(box: Path) -> None:
 def test_a_destination_in_a_searched_folder_is_passed_over(out: str, box: Path, *, elsewhere: bool) -> None:
     home = box.parent
     manifest = home.parent / "record.sqlite" if elsewhere else None
-    options = {"zip_entries": 1} if out == "mail.zip" else {}
-    assert unmbox.convert(home, home / out, manifest=manifest, **options).written == 3
+    entries = 1 if out == "mail.zip" else None
+    assert unmbox.convert(home, home / out, manifest=manifest, zip_entries=entries).written == 3
     for _ in range(2):
-        again = unmbox.convert(home, home / out, manifest=manifest, **options)
+        again = unmbox.convert(home, home / out, manifest=manifest, zip_entries=entries)
         assert (again.messages, again.already) == (0, 3)
 
 

@@ -221,6 +221,10 @@ def test_a_made_message_id_follows_from_the_block_and_the_from_line() -> None:
         (b"", None),
         (b"<>", None),
         (b"< >", None),
+        (b"<  >x", None),
+        (b"not set", None),
+        (b"(null)", None),  # a comment, and many mails have it
+        (b'""', None),
     ],
 )
 def test_message_ids_get_their_brackets(value: bytes, after: bytes | None) -> None:

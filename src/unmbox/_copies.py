@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager
 from zlib import crc32
 
 from unmbox._mail import Mail
+from unmbox._message_id import normalise_message_id
 from unmbox._schema import our_errors
-from unmbox.dedup import NEW, DedupIndex, Entry, Verdict, normalise_message_id
+from unmbox.dedup import NEW, DedupIndex, Entry, Verdict
 from unmbox.manifest import WRITTEN, Manifest
 
 _ROW = (1 << 32) - 1

@@ -8,14 +8,16 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from unmbox import _dates, _decode, _headers, labels
+from unmbox import _dates, _decode, _headers, _made, labels
 from unmbox._block import unclear_values
 from unmbox._fields import split_block, split_fields, too_many
+from unmbox._message_id import normalise_message_id
 from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox.events import Head
 from unmbox.labels import Beside
 
-_DATE, _MESSAGE_ID, _LABELS = b"date", b"message-id", b"x-gmail-labels"
+_DATE, _FROM, _MESSAGE_ID, _LABELS = b"date", b"from", b"message-id", b"x-gmail-labels"
+_NOBODY = b"<>,; \t"  # a From of these alone is empty
 _ADDRESSES = frozenset(
     b"from to cc bcc sender reply-to return-path delivered-to"
     b" resent-from resent-to resent-cc resent-sender".split()
@@ -65,7 +67,9 @@ class MessageHead:
         self.offset = head.offset
         self.from_line = head.from_line
         # Lines end in lone CRs in some old mailboxes; names and folding are found by LF.
-        self.block = head.data.replace(b"\r", b"\n") if head.newline == b"\r" else head.data
+        block = head.data.replace(b"\r", b"\n") if head.newline == b"\r" else head.data
+        # A NUL is no part of a name or a value (RFC 5322 §4.1), and what is written has none in its block.
+        self.block = block.replace(b"\0", b"") if 0 in block else block
         self.fields = fields  # see `fields_of`
         self._envelope: Envelope | None = None
         self._date = date
@@ -82,18 +86,22 @@ class MessageHead:
 
     @property
     def date(self) -> datetime | None:
-        """When the message was written, in its own zone: its Date, or else the From_ line's date."""
+        """When the message was written, in its own zone: its Date, or else what a Date made for it says."""
         date = self._date
         if date is False:
             value = self.raw_field(_DATE)
-            date = self._date = (_dates.parse_date(value) if value else None) or self.envelope.date
+            sound = value and _made.is_sound_date(value)
+            date = self._date = (_dates.parse_date(value) if value and sound else None) or _found_date(self)
         return date
 
     @property
     def message_id(self) -> str | None:
-        """The Message-ID with its brackets, as written but for white space; None where there is none."""
-        value = self.raw_field(_MESSAGE_ID)
-        if not value:
+        """The Message-ID with its brackets, as written but for white space; None where there is none.
+
+        What tells no mail from another (``not set``) is none, and the first of several that does counts.
+        """
+        value = id_of(self)
+        if value is None:
             return None
         return value.decode("ascii") if _is_plain_id(value) else "".join(_decode.decode_text(value).split())
 
@@ -144,6 +152,30 @@ def fields_of(head: MessageHead) -> dict[bytes, bytes]:
     if head.fields is None:
         head.fields = _headers.usual(head.block)
     return head.fields
+
+
+def id_of(head: MessageHead) -> bytes | None:
+    """The raw value of the first Message-ID that tells one mail from another; None where none does."""
+    value = head.raw_field(_MESSAGE_ID)
+    if value is None or normalise_message_id(value):
+        return value
+    return next(filter(normalise_message_id, _headers.find_all(head.block, _MESSAGE_ID)), None)
+
+
+def sender_of(head: MessageHead) -> bytes | None:
+    """The raw value of the first From that names anybody, else of the first; None where there is none."""
+    value = head.raw_field(_FROM)
+    if value is None or value.strip(_NOBODY):
+        return value
+    return next((each for each in _headers.find_all(head.block, _FROM) if each.strip(_NOBODY)), value)
+
+
+def _found_date(head: MessageHead) -> datetime | None:
+    """The date of a message whose first Date is not sound: what the repaired Date will say."""
+    stated = [value for value in _headers.find_all(head.block, _DATE) if _made.stated_date(value)]
+    if stated:
+        return _made.stated_date(next(filter(_made.is_sound_date, stated), stated[0]))
+    return _made.found_date(head.envelope.date, _headers.find_all(head.block, b"received"))
 
 
 def text_of(head: MessageHead, name: bytes, value: bytes) -> str:

@@ -14,7 +14,7 @@ from unmbox import profiles
 from unmbox._addresses import split_mailboxes
 from unmbox._checks import CheckingWriter, Seen
 from unmbox._decode import decode_addresses
-from unmbox._head import MessageHead
+from unmbox._head import MessageHead, id_of
 from unmbox._inspection import Inspection, RejectedLine, Sized, SourceFacts
 from unmbox._often import Often
 from unmbox._opened import Opened
@@ -22,7 +22,7 @@ from unmbox._parser import Parser
 from unmbox._report import Progress
 from unmbox._single import parser_for
 from unmbox._writer import EmlWriter, to_crlf
-from unmbox.dedup import BodyDigest, DedupIndex, Entry, content_of, normalise_message_id
+from unmbox.dedup import BodyDigest, DedupIndex, Entry, content_of
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 from unmbox.labels import Beside
 from unmbox.sources import Source, SourceLike
@@ -227,8 +227,7 @@ class _Run:
 
     def _gather(self, message: MessageHead) -> None:
         """Have the message compared with those before it, some hundreds at once."""
-        raw = message.raw_field(b"message-id")
-        named = raw if raw and normalise_message_id(raw) else None
+        named = id_of(message)
         if self._deep:
             content = b"" if named else content_of(message.block, message.envelope.date)
             self._entries.append(Entry(named, self._digest.digest()[1], content))

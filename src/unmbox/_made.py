@@ -58,12 +58,17 @@ def is_sound_date(value: bytes) -> bool:
 
 def read_date(value: bytes) -> str | None:
     """Return the instant of a Date value of any form as RFC 5322 §3.3 spells it, None where there is none."""
-    plain = _plain(value[:_LIMIT])
-    when = parse_date(plain) or parse_date(value)
+    when = stated_date(value)
     if when is None:
         return None
+    plain = _plain(value[:_LIMIT])
     # RFC 5322 §3.3: -0000 says that nobody knows the local time.
     return written_date(when, zone=None if _TIME_WITH_ZONE(plain) or when.utcoffset() else "-0000")
+
+
+def stated_date(value: bytes) -> datetime | None:
+    """The instant of a Date value of any form, None where there is none."""
+    return parse_date(_plain(value[:_LIMIT])) or parse_date(value)
 
 
 def best_date(from_line: bytes, received: Iterable[bytes]) -> str:
@@ -72,13 +77,18 @@ def best_date(from_line: bytes, received: Iterable[bytes]) -> str:
     That is the From_ line's; where it has none, or one from before there was mail, the newest Received that
     has a plausible one (the topmost: the reader's own server wrote it); else 1 January 1970.
     """
-    stated = parse_envelope(from_line)[1]
+    found = found_date(parse_envelope(from_line)[1], received)
+    return "Thu, 01 Jan 1970 00:00:00 -0000" if found is None else written_date(found)
+
+
+def found_date(stated: datetime | None, received: Iterable[bytes]) -> datetime | None:
+    """The same, where the From_ line has `stated` this date; None where there is none."""
     if stated is None or not _is_plausible(stated):
         for value in islice(received, _HOPS):
             when = parse_date(value[-_LIMIT:].rpartition(b";")[2])
             if when is not None and _is_plausible(when):
-                return written_date(when)
-    return "Thu, 01 Jan 1970 00:00:00 -0000" if stated is None else written_date(stated)
+                return when
+    return stated
 
 
 def author(from_line: bytes, fallbacks: Iterable[bytes]) -> str:

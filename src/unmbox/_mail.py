@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from unmbox._block import Repair
 from unmbox._hashing import Digest, Hasher
-from unmbox._head import MessageHead, fields_of, text_of
+from unmbox._head import MessageHead, fields_of, id_of, sender_of, text_of
 from unmbox._record import Digests
 from unmbox._writer import to_crlf
-from unmbox.dedup import BodyDigest, Entry, content_of, normalise_message_id
+from unmbox.dedup import BodyDigest, Entry, content_of
 from unmbox.events import Head, Rejected
 from unmbox.manifest import SourceState, Written, state_of, thread_id
 from unmbox.sinks import Dated, Sink, Target
@@ -200,11 +200,8 @@ class Mail:
     def tell(self) -> None:
         """Work out what is known of it once its last octet has come, but for its sums."""
         head = self.head
-        raw = head.raw_field(b"message-id")
-        # A field such as "<>" is there and tells nothing: the content has to.
-        if raw and normalise_message_id(raw):
-            self.message_id = raw
-        else:
+        self.message_id = id_of(head)
+        if self.message_id is None:
             self.content = content_of(head.block, head.envelope.date)
         self.told = _told(head)
         self.raw = None
@@ -270,7 +267,7 @@ def _told(head: MessageHead) -> Told:
     state = state_of(head.block, labels, signs=fields)
     if beside:
         state |= beside.state
-    sender, subject = fields.get(b"from"), fields.get(b"subject")
+    sender, subject = sender_of(head), fields.get(b"subject")
     recipients = [
         text for name in _RECIPIENTS if name in fields and (text := text_of(head, name, fields[name]))
     ]

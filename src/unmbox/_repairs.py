@@ -21,8 +21,9 @@ from unmbox._signatures import DAMAGE
 
 _STRAY = re.compile(rb">?From (?![ \t]*:)").match
 _NOT_A_NAME = re.compile(rb"[^\s:]*:").match
-_IN_BRACKETS = re.compile(rb"<[ \t]*[^<> \t]").search
-_BARE_ID = re.compile(rb"<?([!-;=?-~]+)>?").fullmatch
+_IN_BRACKETS = re.compile(rb"<[ \t]*[^<> \t][^<>]*>").search
+# One word, and none of what begins a comment or a quoted string: "(null)" would be an ID of many mails.
+_BARE_ID = re.compile(rb"<?([!#-'*-;=?-\[\]-~]+)>?").fullmatch
 _BOOKKEEPING: Final = frozenset(b"content-length status x-status x-keywords x-uid x-imap x-imapbase".split())
 _ONCE: Final = frozenset(b"from subject date message-id to cc sender reply-to".split())
 _ADDRESSES: Final = frozenset(
@@ -192,7 +193,7 @@ def _bookkeeping(block: Block) -> None:
 def _bad_message_id(block: Block) -> None:
     """A Message-ID without brackets gets them; one that holds no identifier is moved out of the way."""
     for field in block.called(b"message-id"):
-        if _IN_BRACKETS(field.value) and b">" in field.value:
+        if _IN_BRACKETS(field.value):
             continue
         bare = _BARE_ID(field.value)
         if bare:

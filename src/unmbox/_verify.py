@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from unmbox import _verify_tables
 from unmbox._checks import CheckingWriter
 from unmbox._destination import MANIFEST_NAME, is_zip, manifest_of
+from unmbox._message_id import normalise_message_id
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._paths import Paths
@@ -36,7 +37,7 @@ from unmbox._tallies import SourceTally, Tallies
 from unmbox._verify_files import Files
 from unmbox._verify_zip import Volumes, difference
 from unmbox._writer import EmlWriter
-from unmbox.dedup import POLICIES, normalise_message_id
+from unmbox.dedup import POLICIES
 from unmbox.errors import UsageError
 from unmbox.events import End, Event, Head, Junk
 from unmbox.sources import Source, SourceLike

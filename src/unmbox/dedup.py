@@ -16,6 +16,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from unmbox import _headers
+from unmbox._message_id import normalise_message_id, plain_id
 from unmbox._rows import Memory, Store
 from unmbox._rows_sqlite import File, Tables
 from unmbox.errors import UsageError
@@ -51,52 +52,11 @@ class Entry(NamedTuple):
     where: int = 0
 
 
-_plain_id = re.compile(rb'\s*<([^\s<>()"\\]+)>\s*').fullmatch
-_bracketed = re.compile(rb"<([^<>]+)>").search
-_comment_marks = re.compile(rb'\\.|[()"]', re.DOTALL).finditer
-
-
-def normalise_message_id(raw: bytes) -> bytes | None:
-    """The Message-ID in a field's raw value: what stands between the brackets; None if nothing does.
-
-    White space, folding and comments are no part of it, and case is (RFC 5322 §3.6.4, §4.5.4). A value
-    without brackets is taken whole, the first of several in brackets counts. Linear in any value.
-    """
-    if match := _plain_id(raw):
-        return match[1]
-    text = b"".join(_without_comments(raw).split())
-    match = _bracketed(text)
-    return match[1] if match else text.strip(b"<>") or None
-
-
 def _octets(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "surrogatepass")
-
-
-def _without_comments(raw: bytes) -> bytes:
-    """Leave out comments, which nest (RFC 5322 §3.2.2); one that is never closed is text."""
-    kept = []
-    depth = opened = end = 0
-    quoted = False
-    for token in _comment_marks(raw):
-        mark = token[0]
-        if mark == b'"':
-            quoted ^= not depth
-        elif quoted or len(mark) > 1:
-            continue
-        elif mark == b"(":
-            if not depth:
-                opened = token.start()
-            depth += 1
-        elif depth:
-            depth -= 1
-            if not depth:
-                kept.append(raw[end:opened])
-                end = token.end()
-    return b"".join((*kept, raw[end:]))
 
 
 _gmail_fields = re.compile(rb"^X-(?:GM|Gmail)-[^\n]*\n?(?:[ \t][^\n]*\n?)*", re.IGNORECASE | re.MULTILINE)
@@ -326,7 +286,7 @@ class DedupIndex:
             name = None
             if message_id:
                 octets = _octets(message_id) if isinstance(message_id, str) else message_id
-                plain = _plain_id(octets)
+                plain = plain_id(octets)
                 name = plain[1] if plain else normalise_message_id(octets)
             if name is not None:
                 key = blake2b(b"i" + name, digest_size=16).digest()
