@@ -353,8 +353,10 @@ def test_what_is_no_message_id_makes_no_copy(write: Any, eml: Path, nothing: str
     ("block", "day", "sender", "message_id"),
     [
         (
-            b"Date: garbage\nDate: Tue, 19 Mar 2019 09:13:51 +0000\nFrom:\nFrom: real@example.org\n"
-            b"Message-ID:\nMessage-ID: <a@b>\n",
+            (
+                b"Date: garbage\nDate: Tue, 19 Mar 2019 09:13:51 +0000\nFrom:\nFrom: real@example.org\n"
+                b"Message-ID:\nMessage-ID: <a@b>\n"
+            ),
             "2019-03-19",
             "real@example.org",
             "<a@b>",
@@ -366,8 +368,10 @@ def test_what_is_no_message_id_makes_no_copy(write: Any, eml: Path, nothing: str
             "<a@b>",
         ),
         (
-            b"Date: 2020/05/06 07:08:09\nDate: Tue, 19 Mar 2019 09:13:51 +0000\nFrom: a@example.org\n"
-            b"Message-ID: not set\nMessage-ID: <a@b>\n",
+            (
+                b"Date: 2020/05/06 07:08:09\nDate: Tue, 19 Mar 2019 09:13:51 +0000\nFrom: a@example.org\n"
+                b"Message-ID: not set\nMessage-ID: <a@b>\n"
+            ),
             "2019-03-19",
             "a@example.org",
             "<a@b>",

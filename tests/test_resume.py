@@ -23,7 +23,7 @@ import unmbox
 from killing import ENDED, Fault, Killed, Order, dying_at_once, faulty, in_another_process, small
 from ledger import rows
 from mails import Left, adds_up, column, emls, left, mail, mailbox
-from unmbox import DedupIndex, DestinationError, EmlWriter, Report, UsageError
+from unmbox import DedupIndex, DestinationError, EmlWriter, Report, UsageError, _batches, _ranges, zips
 from unmbox._repairs import RULES
 from unmbox._verify import verify
 from unmbox.events import Body, End, Event, Head
@@ -681,6 +681,41 @@ def test_the_end_at_any_step_of_trying_again(tmp_path: Path, size: int) -> None:
             assert (now.files, now.folders) == (whole.files, whole.folders)
             assert now.rows["message"] == whole.rows["message"]
             assert verify(order.destination, sources=source).ok
+
+
+def test_the_end_of_a_volume_in_which_something_is_tried_again(tmp_path: Path) -> None:
+    """What proves a volume is committed before it has its name, and with it the index, but not yet the row."""
+    source, out = tmp_path / "a.mbox", tmp_path / "eml" / "mail.zip"
+    source.write_bytes(mailbox([mail(1), mail(2, "", "X-Bad: 1"), mail(3)]))
+    with Failing(b"X-Bad"):
+        assert unmbox.convert(source, out).quarantined == 1
+    with mock.patch.object(zips, "_give_name", side_effect=Killed), dying_at_once(), pytest.raises(Killed):
+        unmbox.convert(source, out)
+    report = unmbox.convert(source, out)
+    assert (report.written, report.duplicates) == (1, 0)
+    assert verify(out, sources=source).ok
+
+
+def test_nothing_is_tried_again_while_rows_may_be_taken_back(
+    tmp_path: Path, eml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys in the index are taken back from its end: an old row's must not stand behind those of new ones."""
+    monkeypatch.setattr(_ranges, "_LEAST", 4000)
+    new, old = tmp_path / "new.mbox", tmp_path / "old.mbox"
+    new.write_bytes(mailbox([mail(number, "x" * 5000) for number in range(1000, 3000)]))
+    old.write_bytes(mailbox([mail(number, "", "X-Bad: 1") for number in range(3)]))
+    with Failing(b"X-Bad"):
+        assert unmbox.convert(old, eml).quarantined == 3
+    amend, pending = _batches.Batches.amend, []
+
+    def noting(batches: _batches.Batches, each: Any, failed: Any) -> None:
+        pending.append(set(batches.unwritten))
+        amend(batches, each, failed)
+
+    monkeypatch.setattr(_batches.Batches, "amend", noting)
+    assert unmbox.convert([new, old], eml, jobs=2).written == 2003
+    assert pending == [set()] * 3
+    assert verify(eml, sources=[new, old]).ok
 
 
 def test_a_stream_is_tried_again_too(eml: Path) -> None:

@@ -19,7 +19,7 @@ from unmbox._place import Place
 from unmbox._report import Tally
 from unmbox._sorter import Sorter
 from unmbox._turns import Turns
-from unmbox.dedup import Verdict
+from unmbox.dedup import NEW, Verdict
 from unmbox.events import Rejected
 from unmbox.manifest import (
     DUPLICATE,
@@ -194,6 +194,8 @@ class Batches:
             self._sorter.sort(mail)
         with self._copies.transaction():
             [verdict] = self._copies.judge([mail], failed.id)
+            if verdict.of == failed.id:  # judged by a run that was killed before its row was committed
+                verdict = NEW
             row = self._row(mail, failed.id, verdict)
             batch = Batch(sources=[mail.source], amended=[row])
             self._tell(batch, mail, row)

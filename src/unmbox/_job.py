@@ -399,6 +399,9 @@ class Job:
             if mail.failure:
                 self._batches.tally.add(QUARANTINED)
             else:
+                # Its key in the index must not stand behind those of rows that may still be taken back.
+                if self._crew:
+                    self._crew.finish()
                 self._batches.amend(mail, failed)
         mail.discard()
 

@@ -39,6 +39,7 @@ _UNPACKERS: dict[int, Callable[[], Unpacker]] = {
 _UNPACK_IT = "unpack the archive with another program, such as 7-Zip, and give what comes out"
 _NAMES = 10_000
 _METHODS = {9: "Deflate64", 98: "PPMd"}
+_LINK, _FOLDER = 0o120000, 0o040000
 _LONGEST_LINK = 1 << 12  # octets of a path
 
 
@@ -237,7 +238,7 @@ def zip_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[Zi
     while flow.offset < end:
         at = flow.offset
         record = _central(flow, shift)
-        if record is None:
+        if record is None or flow.offset > end:
             note(Damage(source.name, at, "the archive's directory is damaged here; it is read without it"))
             yield from _as_they_come(Flow(source, last), note)
             return
@@ -298,9 +299,9 @@ def _central(flow: Flow, shift: int) -> Record | None:
     variable = flow.take(name_size + extra_size + comment_size)
     raw, extra = variable[:name_size], variable[name_size : name_size + extra_size]
     size, packed, at = _large(extra, [size, packed, at])
-    kind = mode & 0o170000 if made_by >> 8 == 3 else 0  # Unix: regular files, or nothing is said
+    kind = mode & 0o170000 if made_by >> 8 == 3 else 0  # of Unix
     # Nothing protects these bits: what is too large for a link or a folder is a file, whatever they say.
-    is_file = kind in {0, 0o100000} or size > _LONGEST_LINK
+    is_file = size > {_LINK: _LONGEST_LINK, _FOLDER: 0}.get(kind, -1)
     is_file &= not raw.endswith((b"/", b"\\"))
     return Record(_name(raw, flags, extra), flags, method, crc, packed, size, at + shift, is_file)
 
