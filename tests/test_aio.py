@@ -468,6 +468,49 @@ def test_early_exit_closes_the_source(run: Run, path: Path) -> None:
     run(check)
 
 
+def test_octets_are_no_source(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        for octets in (b"/path/All.mbox", bytearray(b"x"), [io.BytesIO(MANY), b"x"]):
+            with pytest.raises(UsageError, match="bytes are no source"):
+                await aio.convert(octets, tmp_path / "eml")  # type: ignore[arg-type]
+        assert (await aio.convert([MANY[:500], MANY[500:]], tmp_path / "eml")).messages == 90 + 10
+
+    run(main)
+
+
+def test_a_generator_that_was_begun_is_closed_if_its_turn_never_comes(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        closed = []
+
+        async def begun() -> AsyncIterator[bytes]:
+            try:
+                yield b""
+                yield MANY
+            finally:
+                closed.append(True)
+
+        for options in ({"headers": "no such"}, {}):
+            source = begun()
+            await anext(source)
+            with pytest.raises((UsageError, SourceError)):
+                await aio.convert([tmp_path / "no.mbox", source], tmp_path / "eml", **options)  # type: ignore[arg-type]
+        assert closed == [True, True]
+
+    run(main)
+
+
+def test_async_targets_need_an_async_open(run: Run, path: Path) -> None:
+    class Half:
+        def open(self, message: object) -> Any:
+            return Upload(Store(), 1)
+
+    async def main() -> None:
+        with pytest.raises(UsageError, match="make its open"):
+            await aio.convert(path, Half())
+
+    run(main)
+
+
 def test_early_exit_without_with_closes_a_generator_too(run_asyncio: Run) -> None:
     async def check() -> None:
         watched = Watched()

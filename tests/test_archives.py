@@ -567,7 +567,7 @@ def test_the_manifest_says_what_is_damaged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("boxes", [1, 2])
 def test_no_flipped_bit_of_a_directory_loses_mail_in_silence(tmp_path: Path, boxes: int) -> None:
-    """Nothing protects a ZIP's directory: a bit of it must not make a mailbox a link, or hide the next one."""
+    """Nothing protects a ZIP's directory: a bit of it must not make a mailbox a link, or hide another."""
     data = bytearray(zipped({f"{n}.mbox": mailbox(*range(1 + n, 40, boxes)) for n in range(boxes)}))
     path = tmp_path / "a.zip"
     for at in range(data.index(b"PK\1\2"), len(data)):

@@ -9,7 +9,7 @@ import operator
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -325,6 +325,62 @@ def test_a_sink_that_settles_later_is_waited_for(write: Any, tmp_path: Path) -> 
     report = unmbox.convert(source, sink, manifest=manifest)
     assert (report.written, len(sink.files)) == (9, 9), "nothing of the batch counted as done"
     assert unmbox.convert(source, Later(), manifest=manifest).already == 9
+
+
+class AsyncTargets:
+    """A sink whose targets keep nothing unless they are awaited."""
+
+    class Target:
+        async def write(self, data: bytes) -> None: ...
+        async def commit(self, name: str) -> None: ...
+        async def discard(self) -> None: ...
+
+    def open(self, message: Any) -> Any:
+        return self.Target()
+
+
+class AsyncOpen(AsyncTargets):
+    async def open(self, message: Any) -> Any:
+        return self.Target()
+
+
+@pytest.mark.parametrize("sink", [AsyncTargets, AsyncOpen])
+def test_an_async_sink_is_refused(sink: type[Any], write: Any, tmp_path: Path) -> None:
+    source, manifest = write("a.mbox", mailbox([mail(1)])), tmp_path / "record.sqlite"
+    with pytest.raises(UsageError, match=r"give it to unmbox\.aio\.convert"):
+        unmbox.convert(source, sink(), manifest=manifest)
+    assert unmbox.convert(source, Folder(), manifest=manifest).written == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"destination": None},
+        {"destination": b"eml"},
+        {"destination": 5},
+        {"dedup": None},
+        {"jobs": "2"},
+        {"jobs": 2.0},
+        {"zip_size": "5"},
+        {"layout": 5},
+        {"locale": 5},
+        {"manifest": ""},
+    ],
+)
+def test_what_no_type_checker_has_seen(wrong: dict[str, Any], write: Any, eml: Path) -> None:
+    source = write("a.mbox", mailbox([mail(1)]))
+    with pytest.raises(UsageError):
+        unmbox.convert(source, **{"destination": eml, **wrong})
+    assert not eml.exists()
+
+
+@pytest.mark.parametrize("kind", [set, iter, lambda paths: dict.fromkeys(paths).keys(), sorted])
+def test_several_sources_in_anything_that_gives_them(
+    kind: Callable[[list[Path]], Any], write: Any, eml: Path
+) -> None:
+    paths = [write(f"{number}.mbox", mailbox([mail(number)])) for number in range(3)]
+    assert unmbox.convert(kind(paths), eml).written == 3
+    assert unmbox.convert(eml.parent.glob("*.mbox"), eml).already == 3
 
 
 def test_the_manifest_may_stand_elsewhere(write: Any, tmp_path: Path, eml: Path) -> None:

@@ -1001,10 +1001,25 @@ def test_tables_are_rolled_back_too(connection: sqlite3.Connection) -> None:
     index = DedupIndex(connection=connection)
     index.add(b"<a@b>", b"")
     connection.rollback()
-    with pytest.raises(DestinationError, match="no such table"):
-        index.add(b"<a@b>", b"")
+    assert index.add(b"<a@b>", b"") == NEW
+    assert index.add(b"<a@b>", b"") == duplicate(0)
     connection.rollback()
     assert DedupIndex(connection=connection).add(b"<a@b>", b"") == NEW
+
+
+def test_the_least_number_there_is(connection: sqlite3.Connection) -> None:
+    index = DedupIndex(connection=connection)
+    least = -(1 << 63)
+    assert index.add(b"<a@b>", b"", where=least) == NEW
+    assert index.add(b"<a@b>", b"") == duplicate(least)
+    for where in (1 << 63, least - 1):
+        with pytest.raises(UsageError, match="a signed number"):
+            index.add(b"<b@b>", b"", where=where)
+
+
+def test_a_nul_is_in_no_path() -> None:
+    with pytest.raises(UsageError, match="a NUL"):
+        DedupIndex("a\0b")
 
 
 def test_an_open_transaction_is_joined(connection: sqlite3.Connection) -> None:

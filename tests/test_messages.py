@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import functools
+import gc
+import gzip
 import io
+import os
+import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
@@ -637,3 +643,83 @@ def test_a_message_that_was_passed_while_the_next_one_waited_is_gone() -> None:
         with pytest.raises(BodyGoneError, match="passed without being read"):
             _ = passed.raw
     assert third.raw.startswith(b"From: a@b")
+
+
+# -- sources that fail, and programs that leave off early ------------------------------------------------
+
+
+LONG_BOX = b"".join(
+    b"From a@b Tue Mar 19 09:13:5%d 2019\nSubject: s%d\n\n%b\n\n" % (n, n, b"y" * 99_999) for n in range(9)
+)
+
+
+class Net:
+    """A file that fails once, as a network does."""
+
+    def __init__(self, at: int) -> None:
+        self._reads, self._at = 0, at
+        self._octets = io.BytesIO(LONG_BOX)
+
+    def read(self, size: int) -> bytes:
+        self._reads += 1
+        if self._reads == self._at:
+            raise TimeoutError
+        return self._octets.read(size)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 5, 9])
+def test_what_has_failed_is_not_read_on(at: int) -> None:
+    passing = messages(Net(at))
+    lengths = []
+    with pytest.raises(TimeoutError):
+        lengths += [len(message.raw) for message in passing]
+    for _ in range(2):
+        with pytest.raises(SourceError, match="cut off before"):
+            next(passing)
+    assert set(lengths) <= {100_014}, "none was cut"
+
+
+def test_a_body_that_has_failed_is_not_read_on() -> None:
+    passing = messages(Net(2), variant="mboxrd")
+    message = next(passing)
+    with pytest.raises(TimeoutError):
+        _ = message.raw
+    with pytest.raises(SourceError, match="cut off before"):
+        next(passing)
+
+
+@pytest.mark.parametrize("given", [None, 5, "text"])
+def test_a_file_that_gives_no_octets(given: object) -> None:
+    class File:
+        def read(self, size: int) -> Any:
+            return given
+
+    with pytest.raises(UsageError, match="the source"):
+        list(messages(File()))
+
+
+@pytest.mark.parametrize("ending", ["", "; import gc; gc.collect()", "; raise SystemExit"])
+def test_a_program_ends_that_left_off_in_an_archive(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / "box.mbox.gz"
+    path.write_bytes(gzip.compress(LONG_BOX * 20, 1))
+    script = f"import unmbox; m = next(unmbox.messages({str(path)!r})){ending}"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["box.mbox", "box.mbox.gz"])
+def test_what_nobody_needs_is_closed_at_once(name: str, tmp_path: Path) -> None:
+    """Without the garbage collector, that is: in a loop over many mailboxes it would come too late."""
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(LONG_BOX * 20, 1) if name.endswith(".gz") else LONG_BOX)
+    threads = threading.active_count()
+    gc.disable()
+    try:
+        for message in messages(path):
+            assert message.raw
+            break
+        del message
+        assert threading.active_count() == threads
+        open_files = {os.path.realpath(entry) for entry in Path("/proc/self/fd").iterdir()}
+        assert str(path) not in open_files
+    finally:
+        gc.enable()

@@ -684,7 +684,7 @@ def test_the_end_at_any_step_of_trying_again(tmp_path: Path, size: int) -> None:
 
 
 def test_the_end_of_a_volume_in_which_something_is_tried_again(tmp_path: Path) -> None:
-    """What proves a volume is committed before it has its name, and with it the index, but not yet the row."""
+    """What proves a volume is committed before it has its name, and the index too, but not yet the row."""
     source, out = tmp_path / "a.mbox", tmp_path / "eml" / "mail.zip"
     source.write_bytes(mailbox([mail(1), mail(2, "", "X-Bad: 1"), mail(3)]))
     with Failing(b"X-Bad"):

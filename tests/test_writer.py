@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drive import chunks, events_of, random_cuts
 from strategies import Mailbox, cuttings, mailboxes
-from unmbox import EmlWriter, UsageError
+from unmbox import EmlWriter, Parser, UsageError
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 
 NEWLINES = {"crlf": b"\r\n", "lf": b"\n"}
@@ -141,3 +141,26 @@ def test_bad_options_name_the_choices(wrong: dict[str, str], choices: str) -> No
     with pytest.raises(UsageError, match=choices) as raised:
         EmlWriter(**wrong)  # type: ignore[arg-type]  # all of them are text
     assert repr(next(iter(wrong.values()))) in str(raised.value)
+
+
+@pytest.mark.parametrize("newline", ["crlf", "lf"])
+def test_a_writer_forgets_a_message_that_never_ended(newline: str) -> None:
+    """Its block may wait for a body that does not come, for its source broke off."""
+    held = b"From a@b Tue Mar 19 09:13:51 2019\nFrom: alice@x\nSubject: A \xe9\n\nbody A\r"
+    sound = (
+        b"From b@b Tue Mar 19 09:13:51 2019\nFrom: bob@x\nDate: Tue, 19 Mar 2019 09:13:51 +0000\n"
+        b"Message-ID: <b@x>\nSubject: B\n\nbody B\n"
+    )
+
+    def events(octets: bytes) -> list[Event]:
+        parser = Parser()
+        return parser.feed(octets) + parser.close()
+
+    for first in (held, sound):
+        for count in range(1, len(events(first))):
+            writer, fresh = EmlWriter(newline=newline), EmlWriter(newline=newline)
+            for event in events(first)[:count]:
+                writer.send(event)
+            for second in (sound, held):
+                assert list(map(writer.send, events(second))) == list(map(fresh.send, events(second)))
+                assert writer.repairs == fresh.repairs

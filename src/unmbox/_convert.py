@@ -164,6 +164,8 @@ def _kept_apart(
     opened: Opened, destination: str | os.PathLike[str] | Sink, manifest: str | os.PathLike[str] | None
 ) -> str | os.PathLike[str] | None:
     """The manifest, by which nothing that was written into the destination is converted into it again."""
+    if manifest == "":
+        raise UsageError("the manifest's name is empty, perhaps a variable that is not set: name a file")
     if isinstance(destination, (str, os.PathLike)):
         opened.destination = uri_of(destination)
         refuse_own(opened.paths(), destination, manifest)
@@ -185,6 +187,8 @@ def _index(dedup: str | DedupIndex, *, dry_run: bool) -> tuple[DedupIndex, bool]
     """The index that is meant, and whether it is shared with other runs."""
     if isinstance(dedup, str):
         return DedupIndex(policy=dedup), False
+    if not isinstance(dedup, DedupIndex):
+        raise UsageError(f"dedup is the name of a policy or a DedupIndex, not {dedup!r}")
     if dry_run:
         raise UsageError("a dry run would fill the shared index: give the name of a policy instead")
     return dedup, True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from queue import Queue
@@ -138,6 +140,7 @@ def ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
     if first is None:
         return
     yield first
+    process = os.getpid()
     waiting: Queue[bytes | BaseException | None] = Queue(_WAITING)
     stop = Event()
 
@@ -166,9 +169,11 @@ def ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
             yield block
     finally:
         stop.set()
-        while not ended:
-            ended = not isinstance(waiting.get(), bytes)
-        thread.join()
+        # Where the interpreter is going away, or this is a fork, the thread will not say anything any more.
+        if not sys.is_finalizing() and os.getpid() == process:
+            while not ended:
+                ended = not isinstance(waiting.get(), bytes)
+            thread.join()
         with suppress(ValueError):
             close = getattr(blocks, "close", None)
             if close:

@@ -144,6 +144,13 @@ class Inflow:
     async def _start(self) -> None:
         self._tasks.start_soon(self._carry)
 
+    async def close(self) -> None:
+        """Close a source that was never begun; `_carry` does it for the others."""
+        if not self._begun:
+            self._begun = True
+            with anyio.move_on_after(_GRACE, shield=True), suppress(Exception):
+                await self._source.aclose()
+
     async def _carry(self) -> None:
         """Read the source to its end, no faster than the thread takes it."""
         try:

@@ -6,6 +6,7 @@ import errno
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from weakref import ref
 
 from unmbox._block import Repair
 from unmbox._head import MessageHead, settle_raw8, unclear_in
@@ -30,7 +31,7 @@ class PassingMessage(MessageHead):
     Where that is needed, a generator here gives None: the stream has to be fed before it goes on.
     """
 
-    __slots__ = ("_head", "_kept", "_repairs", "_stream", "_touched", "length")
+    __slots__ = ("__weakref__", "_head", "_kept", "_repairs", "_stream", "_touched", "length")
 
     def __init__(self, head: Head, stream: Stream[Any]) -> None:
         super().__init__(head, stream.name, stream.beside, stream.locale)
@@ -106,10 +107,9 @@ class Stream(Generic[M]):
     """
 
     def __init__(self, new: Callable[[Head, Any], M], *, variant: str, **options: Any) -> None:
-        # Of the source no more than this: who keeps a message keeps nothing open.
         self.name = ""
         self.beside: Callable[[bytes, bytes], Beside | None] | None = None
-        self.current: M | None = None
+        self._current: ref[M] | None = None  # no cycle: a source is closed as soon as nobody has use for it
         self.ended = False
         self._new = new
         self._options = options
@@ -122,6 +122,11 @@ class Stream(Generic[M]):
         self._ahead: deque[Event | _Mark] = deque()
         self._octets = 0
         self.writer()  # a bad option is an error now, not at the first message
+
+    @property
+    def current(self) -> M | None:
+        """The message whose body may be read, if somebody still has it."""
+        return self._current() if self._current else None
 
     def writer(self) -> EmlWriter:
         """A writer for one message."""
@@ -157,13 +162,14 @@ class Stream(Generic[M]):
         """The next message whose head has come, without what is left unread of the last; None as above."""
         while not self._waiting and (event := self.next_event()):
             if isinstance(event, Head):
-                self.current = message = self._new(event, self)
+                message = self._new(event, self)
                 if unclear_in(message):
-                    self.current, self._waiting = None, message
+                    self._current, self._waiting = None, message
                     break
+                self._current = ref(message)
                 return message
-            if isinstance(event, End) and self.current is not None:
-                self.current.length = event.length
+            if isinstance(event, End) and (current := self.current):
+                current.length = event.length
         if self._waiting and self._has_body():
             message, self._waiting = self._waiting, None
             bodies = (event.data for event in self._ahead if isinstance(event, Body))
@@ -171,10 +177,10 @@ class Stream(Generic[M]):
             self._events.extendleft(reversed(self._ahead))
             self._ahead.clear()
             self._octets = 0
-            self.current = message
+            self._current = ref(message)
             return message
         if self.ended:
-            self.current = None
+            self._current = None
         return None
 
     def _has_body(self) -> bool:
@@ -201,18 +207,27 @@ class Feed:
         self.source: Source | None = None
         self._chunks: Iterator[bytes] | None = None
         self._damaged: list[Damage] = []
+        self._broken = False
 
     def pull(self, stream: Stream[Any]) -> int:
-        """Read on by one chunk, or to the next of the sources; returns how many octets came."""
+        """Read on by one chunk, or to the next of the sources; returns how many octets came.
+
+        Where that has failed it is `SourceError` from there on: what came must not pass for a whole message.
+        """
+        if self._broken:
+            raise SourceError(errno.EIO, "the source was cut off before, and cannot be read on")
+        self._broken = True
+        chunk = b""
         if self._chunks is None:
             self._open_next(stream)
-            return 0
-        chunk = next(self._chunks, b"")
-        stream.feed(chunk)
-        if not chunk:
-            self._chunks = None
-            if self.source and self.source.damage:
-                self._damaged.append(self.source.damage)
+        else:
+            chunk = next(self._chunks, b"")
+            stream.feed(chunk)
+            if not chunk:
+                self._chunks = None
+                if self.source and self.source.damage:
+                    self._damaged.append(self.source.damage)
+        self._broken = False
         return len(chunk)
 
     def close(self) -> None:

@@ -64,10 +64,7 @@ class Orders:
         jobs: int = 1,
         **given: Any,
     ) -> None:
-        if destination == "":
-            raise UsageError(
-                "the destination's name is empty, perhaps a variable that is not set: name a folder"
-            )
+        _check_kinds(destination, {**given, "jobs": jobs, "locale": locale})
         Parser(variant=variant)  # a bad option is an error now, before anything is written
         if jobs < 1:
             raise UsageError(f"jobs is a number of processes, not {jobs}: give 1 or more")
@@ -175,6 +172,22 @@ class Orders:
             if profile.force:
                 found["force"] = ",".join(sorted(profile.force))
         return found
+
+
+_TEXTS, _NUMBERS = {"layout", "locale"}, {"zip_size", "zip_entries", "jobs"}
+
+
+def _check_kinds(destination: object, given: Mapping[str, object]) -> None:
+    """See that the values are such as they have to be, for callers without a type checker."""
+    if destination == "":
+        raise UsageError("the destination's name is empty, perhaps a variable that is not set: name a folder")
+    if not isinstance(destination, (str, os.PathLike)) and not callable(getattr(destination, "open", None)):
+        what = type(destination).__name__
+        raise UsageError(f"a {what} is no destination: give the path of a folder or a .zip, or a sink")
+    for name in _TEXTS | _NUMBERS:
+        value = given.get(name)
+        if value is not None and not isinstance(value, str if name in _TEXTS else int):
+            raise UsageError(f"{name} is {value!r}: give a {'text' if name in _TEXTS else 'whole number'}")
 
 
 def _loaded(name: str | os.PathLike[str]) -> Profile:

@@ -76,6 +76,8 @@ class Parser(Judge):
     ) -> None:
         if variant not in VARIANTS:
             raise UsageError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
+        if not isinstance(offset, (int, type(None))):
+            raise UsageError(f"offset is a number of octets, not {offset!r}")
         super().__init__(offset or 0, settled or variant)
         self._by_length = variant in {"mboxcl", "mboxcl2"}
         self._swapped = newline == b"\r"

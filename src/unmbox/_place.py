@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from inspect import isawaitable, iscoroutinefunction
 from pathlib import Path
 
 from unmbox._links import link
 from unmbox._report import MAX_NAMES, Report
 from unmbox._volume import ascii_path
-from unmbox.errors import DestinationError
+from unmbox.errors import DestinationError, UsageError
 from unmbox.manifest import Manifest, Written
 from unmbox.sinks import Dated, DirectorySink, Sink, Target
 
@@ -44,6 +45,29 @@ class Nowhere:
         """There is nothing to forget."""
 
 
+class _Given:
+    """A user's own sink. Its first target is looked at: one that has to be awaited would keep nothing."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._looked = False
+        self.settle: Callable[[], object] | None = getattr(sink, "settle", None)
+
+    def open(self, message: Dated, /) -> Target:
+        """A target for this message."""
+        target = self._sink.open(message)
+        if not self._looked:
+            calls = (getattr(target, name, None) for name in ("write", "commit", "discard"))
+            if isawaitable(target) or any(map(iscoroutinefunction, calls)):
+                if close := getattr(target, "close", None):
+                    close()  # of a coroutine that nobody will await
+                raise UsageError(
+                    "the sink is an async one: give it to unmbox.aio.convert, and make its open() async, too"
+                )
+            self._looked = True
+        return target
+
+
 class Place:
     """A destination: `sink`, and `folder` if it is one; a user's own sink is only written to.
 
@@ -62,7 +86,7 @@ class Place:
             self.sink: Sink = self._own
             self.folder = Path(self._own.path)
         else:
-            self.sink = destination
+            self.sink = _Given(destination)
 
     def __enter__(self) -> Place:  # noqa: PYI034  # typing.Self is of 3.11
         return self

@@ -64,16 +64,9 @@ class Tables(Store):
     def create(self) -> None:
         """Make the tables where there are none."""
         try:
-            if self._execute("SELECT 1 FROM sqlite_master WHERE name = 'dedup_slots'").fetchone():
-                return
-            self._begin()
-            self._execute(
-                "CREATE TABLE IF NOT EXISTS dedup (block INTEGER PRIMARY KEY, records BLOB NOT NULL)"
-            )
-            self._execute(
-                "CREATE TABLE IF NOT EXISTS dedup_slots (part INTEGER PRIMARY KEY, rows INTEGER NOT NULL,"
-                " used INTEGER NOT NULL, byte_order TEXT NOT NULL, slots BLOB NOT NULL)"
-            )
+            if not self._is_made():
+                self._begin()
+                self._make()
         except self.errors as error:
             raise self._refusal(error) from error
 
@@ -115,6 +108,18 @@ class Tables(Store):
         if not self._connection.in_transaction:
             # At once for writing: a transaction that has read before is refused where it would have to wait.
             self._execute("BEGIN IMMEDIATE")
+            if self._count and not self._is_made():  # its owner has rolled back the making of it, too
+                self._make()
+
+    def _is_made(self) -> bool:
+        return bool(self._execute("SELECT 1 FROM sqlite_master WHERE name = 'dedup_slots'").fetchone())
+
+    def _make(self) -> None:
+        self._execute("CREATE TABLE IF NOT EXISTS dedup (block INTEGER PRIMARY KEY, records BLOB NOT NULL)")
+        self._execute(
+            "CREATE TABLE IF NOT EXISTS dedup_slots (part INTEGER PRIMARY KEY, rows INTEGER NOT NULL,"
+            " used INTEGER NOT NULL, byte_order TEXT NOT NULL, slots BLOB NOT NULL)"
+        )
 
     def row(self, number: int) -> Row | None:
         if number > self._count:

@@ -135,6 +135,7 @@ class EmlWriter:
     def _begin(self, data: bytes, from_line: bytes) -> bytes:
         """Answer a `Head` in repair mode, with nothing where the block must wait."""
         self._repairs = []
+        self._held = None  # a block that was held back, if its message never came to its end
         self.raw8 = None
         self._edge = b""
         self._crs, self._many_crs = 0, False

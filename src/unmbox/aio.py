@@ -79,16 +79,19 @@ async def convert(
     leaves what a kill leaves, so that the same call goes on from there; it takes effect once the thread has
     ended. Async generators that are given are closed; open files and streams stay open.
     """
-    if concurrency < 1:
+    if concurrency < 1 or concurrency != int(concurrency):
         raise UsageError(
             f"concurrency is how many EMLs are under way together, at least 1, not {concurrency}"
         )
     bridge = Bridge()
     tasks = anyio.create_task_group()
-    given: list[Any] = [
-        Inflow(source, bridge, tasks) if is_async(source) else source
-        for source in as_list(sources)  # type: ignore[arg-type]  # it only takes a list apart
-    ]
+    several = as_list(sources)  # type: ignore[arg-type]  # it only takes them apart
+    flows = {
+        number: Inflow(source, bridge, tasks) for number, source in enumerate(several) if is_async(source)
+    }
+    given: Any = [flows.get(number, source) for number, source in enumerate(several)]
+    if given == [sources]:
+        given = sources  # octets in a list would be a source
     flow = None
     if is_async_sink(destination):
         flow = Outflow(destination, bridge, concurrency=concurrency)  # type: ignore[arg-type]  # it is one
@@ -104,6 +107,8 @@ async def convert(
             outcome = await bridge.run(partial(convert_here, given, into, progress=tick, **options))
             tasks.cancel_scope.cancel()
     finally:
+        for each in flows.values():
+            await each.close()
         if flow:
             await flow.close()
     return outcome.get()  # type: ignore[no-any-return]  # what `convert` gives
@@ -196,7 +201,7 @@ class _Fed(Stream[Message]):
     def close(self) -> None:
         """Forget what has come and is not read yet."""
         self._events.clear()
-        self.ended, self.current = True, None
+        self.ended, self._current = True, None
 
     async def pull(self) -> None:
         """Have it fed."""

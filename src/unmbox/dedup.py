@@ -192,6 +192,8 @@ class DedupIndex:
         self._off = policy == "off"
         self._by_id = policy == "message-id"
         self._store: Store
+        if path is not None and "\0" in os.fsdecode(path):
+            raise UsageError(f"{path!r} is no path: it holds a NUL")
         if connection is None:
             self._store = Memory() if path is None else File(os.fspath(path), timeout)
         elif path is None:
@@ -295,7 +297,7 @@ class DedupIndex:
             body = body_digest if type(body_digest) is bytes else b"%b" % body_digest
             if len(body) != 32:
                 body = sha256(body).digest()
-            too_large = where.bit_length() > 63
+            too_large = where.bit_length() > 63 and where != -(1 << 63)
         except (TypeError, AttributeError) as error:
             raise UsageError(f"octets are wanted, and a number for `where`: {error}") from error
         if too_large:

@@ -12,7 +12,10 @@ class UnmboxError(Exception):
 
 
 class UsageError(UnmboxError, ValueError):
-    """The call cannot be done as asked; the message says what to change. Nothing was written."""
+    """The call cannot be done as asked; the message says what to change. Nothing was written.
+
+    But what a stream of yours had given before it gives what are no octets, and was committed, stays.
+    """
 
 
 class SourceError(UnmboxError, OSError):

@@ -11,8 +11,9 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol, Union, runtime_checkable
+from typing import IO, Any, NamedTuple, Protocol, Union, runtime_checkable
 
 from unmbox._report import Damage
 from unmbox.errors import SourceError, UsageError
@@ -180,12 +181,20 @@ def uri_of(path: str | os.PathLike[str]) -> str:
 
 
 def as_list(sources: SourceLike | Iterable[SourceLike]) -> list[SourceLike]:
-    """Take "one or several" apart: a list or tuple is several, unless it holds nothing but bytes."""
-    if isinstance(sources, (list, tuple)):
-        if sources and all(isinstance(item, (bytes, bytearray, memoryview)) for item in sources):
-            return [sources]
-        return list(sources)
-    return [sources]  # type: ignore[list-item]  # a lone source, an iterable of bytes among them
+    """Take "one or several" apart: what gives other things than bytes gives several, such as paths."""
+    given: Any = sources
+    if isinstance(given, (list, tuple)):
+        return [given] if given and all(map(_is_octets, given)) else list(given)
+    lone = _is_octets(given) or isinstance(given, (str, os.PathLike, Readable))
+    if lone or not isinstance(given, Iterable):
+        return [given]
+    items = iter(given)
+    first: Any = next(items, b"")
+    return [chain((first,), items)] if _is_octets(first) else [first, *items]
+
+
+def _is_octets(given: object) -> bool:
+    return isinstance(given, (bytes, bytearray, memoryview))
 
 
 def _encodable(name: str) -> str:
@@ -231,10 +240,16 @@ def _read_path(path: Path, start: int, stop: int | None, piece: int) -> Iterator
 
 
 def _read_file(file: Readable) -> Iterator[bytes]:
-    while chunk := file.read(CHUNK):
-        given: object = chunk
-        if isinstance(given, str):
+    while True:
+        chunk: object = file.read(CHUNK)
+        if isinstance(chunk, str):
             raise UsageError("the source gives text: open it in binary mode, open(path, 'rb')")
+        if chunk is None:  # of a raw file that does not block
+            raise UsageError("the source has nothing to give yet and does not wait: make it blocking")
+        if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            raise UsageError(f"the source gives {type(chunk).__name__}, not bytes")
+        if not chunk:
+            return
         yield bytes(chunk)
 
 

@@ -55,9 +55,10 @@ class ZipSink:
     first volume. Nothing is overwritten, unless `replace` is true or, called with the path, says so. With
     `durable` a volume is synced before it gets its name.
 
-    `close` completes the last volume, unless the block that the sink was the context of has raised. Memory
-    is bounded, whatever the size of messages and volumes. Raises `DestinationError` when the destination
-    refuses and `UsageError` for bad options and for a name that is no relative path. For one thread.
+    `end_volume` completes the volume under way, and so does the end of a ``with`` block that has not raised;
+    `close` alone discards what is in it. Memory is bounded, whatever the size of messages and volumes. Raises
+    `DestinationError` when the destination refuses and `UsageError` for bad options and for a name that is no
+    relative path. For one thread.
     """
 
     def __init__(
