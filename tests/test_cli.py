@@ -1135,3 +1135,114 @@ loaded = {"rich", "chardet", "sqlite3", "email"} & set(sys.modules)
 sys.exit(f"loaded: {loaded}" if loaded else 0)
 """
     assert in_process(script, env=UNMEASURED) == (0, unmbox_("--help").out, "")
+
+
+# -- odd words and odd places ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["convert --json", "inspect --json", "profiles --json", "convert"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_a_full_standard_output(command: str, mailbox: Path, eml: Path) -> None:
+    name, *options = command.split()
+    arguments = {"convert": [mailbox, eml], "inspect": [mailbox], "profiles": []}[name]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [PYTHON, "-m", "unmbox", name, *options, *arguments],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=PLAIN,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    assert "No space left" in done.stderr
+
+
+def test_a_closed_standard_output(mailbox: Path) -> None:
+    command = f"exec {PYTHON} -m unmbox contacts {mailbox} >&-"
+    done = subprocess.run(
+        ["sh", "-c", command], check=False, capture_output=True, env=PLAIN, text=True, timeout=60
+    )
+    assert done.returncode == 0
+    assert "fault" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["convert", "BOX", b"o\xffx.zip"],
+        ["convert", "--include", b"a\xff", "BOX", "out"],
+        ["convert", "--locale", b"\xff", "BOX", "out"],
+        ["contacts", "--company", b"A\xff", "BOX"],
+        ["contacts", "--exclude", b"\xff", "BOX"],
+    ],
+)
+def test_words_that_are_no_utf8(arguments: list[str | bytes], mailbox: Path, tmp_path: Path) -> None:
+    given = [mailbox.name if each == "BOX" else each for each in arguments]
+    done = subprocess.run(
+        [PYTHON, "-m", "unmbox", *given],
+        check=False,
+        capture_output=True,
+        env=PLAIN,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert b"is no UTF-8" in done.stderr
+    assert os.listdir(tmp_path) == [mailbox.name]  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["convert", "n" * 300, "out"],
+        ["convert", "BOX", "n" * 300 + ".zip"],
+        ["convert", "BOX", "n" * 300],
+        ["verify", "n" * 300],
+        ["report", "n" * 300],
+    ],
+)
+def test_names_that_are_too_long(arguments: list[str], mailbox: Path, tmp_path: Path) -> None:
+    done = unmbox_(*(mailbox.name if each == "BOX" else each for each in arguments), cwd=tmp_path)
+    assert done.status == 2
+    assert_one_sentence(done)
+
+
+@pytest.mark.parametrize(
+    "text", ["20191231", "2020-W01", "2020-W01-1", "2019-12", "2019-12-31T", "31.12.2019"]
+)
+def test_what_is_no_day(text: str, mailbox: Path, eml: Path) -> None:
+    done = unmbox_("convert", mailbox, eml, "--until", text)
+    assert done.status == 2
+    assert "write it as 2019-12-31" in done.err
+    assert not eml.exists()
+
+
+def test_contacts_of_what_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped({"a.mbox": mails(3)})[:20])
+    assert unmbox_("contacts", path).status == unmbox_("inspect", path).status == 2
+
+
+def test_profiles_as_json_whatever_is_in_them(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"name": "mine", "title": "caf\u00e9 \x85 \U000e0001", "checks": {"size": 9}}))
+    done = unmbox_("profiles", "--json", path, env={**PLAIN, "PYTHONIOENCODING": "ascii"})
+    assert done.json[0]["title"] == "caf\u00e9 \x85 \U000e0001"
+
+
+@pytest.mark.parametrize("command", ["inspect", "convert"])
+def test_only_a_conversion_goes_on(command: str, tmp_path: Path, eml: Path) -> None:
+    fifo = tmp_path / "fifo.mbox"
+    os.mkfifo(fifo)
+    arguments = [fifo, eml] if command == "convert" else [fifo]
+    process = subprocess.Popen(
+        [PYTHON, "-m", "unmbox", command, *arguments], stderr=subprocess.PIPE, env=PLAIN, text=True
+    )
+    with fifo.open("wb"):  # it has begun to read
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert ("the same command again goes on" in said) == (command == "convert")

@@ -14,6 +14,8 @@ def main() -> int:
             raise
         sys.stderr.write('unmbox: the command needs a few things more: pip install "unmbox[cli]"\n')
         return 2
+    except KeyboardInterrupt:  # from here on it is heeded
+        return 130
     return run()
 
 

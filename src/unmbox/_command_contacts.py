@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -110,7 +110,7 @@ def command(
         if aside and os.path.lexists(aside):
             raise _in_the_way(aside)
         # Opened before the long work, so that nothing is in the way after it.
-        taken = stack.enter_context(_new_file(output, encoding) if output else _standard_output(encoding))
+        taken = stack.enter_context(_output(output, encoding))
         with bar(quiet=quiet) as show:
             read_all = read(opened(sources), people, variant=variant, progress=show)
 
@@ -128,7 +128,8 @@ def command(
         say(json.dumps({**told, **amiss, "damaged": damaged}, indent=2))
     elif not quiet:
         (say if output else complain)(_summary(told))
-    return status(read_all.empty, read_all.damaged, read_all.missing)
+    nothing = not people.messages
+    return status(read_all.empty, read_all.damaged, read_all.missing, nothing=nothing)
 
 
 def _told(people: Contacts, counts: Counts, output: str | None, aside: str | None) -> dict[str, Any]:
@@ -180,6 +181,12 @@ def _new_file(path: str, encoding: str) -> Iterator[TextIO]:
 
 def _in_the_way(path: str) -> UsageError:
     return UsageError(f"{path} is there already and is not overwritten: choose another name, or move it away")
+
+
+def _output(path: str | None, encoding: str) -> AbstractContextManager[TextIO]:
+    if path:
+        return _new_file(path, encoding)
+    return _standard_output(encoding) if sys.stdout else _nowhere()
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def command(names: tuple[str, ...], *, as_json: bool) -> int:
     """
     found = [profiles.load(name) for name in names or profiles.names()]
     if as_json:
-        say(json.dumps([_plain(profile) for profile in found], indent=2, ensure_ascii=False))
+        say(json.dumps([_plain(profile) for profile in found], indent=2))
     elif names:
         say("\n\n".join(map(_page, found)))
     else:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TextIO
 
 from unmbox._addresses import find_address, key_of
 from unmbox._contacts import COLUMNS, DOMAIN, FORMULA, Contact, Rules
+from unmbox._selection import check_utf8
 from unmbox.errors import UsageError
 
 
@@ -96,6 +97,7 @@ def read_companies(given: Iterable[str]) -> dict[str, str]:
     """Companies by domain: each of `given` is ``DOMAIN=NAME``, or a name for all other addresses."""
     found: dict[str, str] = {}
     for each in given:
+        check_utf8(each)
         domain, mark, company = each.partition("=")
         if mark and DOMAIN.fullmatch(domain.strip()):
             found[domain.strip().lower()] = company.strip()

@@ -28,7 +28,8 @@ from unmbox.manifest import Row
 _TICK = 0.1
 _AT_ONCE = 2  # tasks that a worker has, so that it need not wait for the next one
 
-_CODE = "from unmbox._worker import main; main()"
+# A terminal sends Ctrl-C to all; what the others do about it, this one decides, also while they start.
+_CODE = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from unmbox._worker import main; main()"
 
 
 class Written(NamedTuple):

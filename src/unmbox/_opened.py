@@ -68,7 +68,7 @@ class Opened:
         for each in _parts_in_order(several):
             if each == "":  # to pathlib it would be the folder that one is in
                 raise UsageError("a source's name is empty, perhaps a variable that is not set: name a file")
-            if isinstance(each, (str, os.PathLike)) and not is_url(each) and Path(each).is_dir():
+            if isinstance(each, (str, os.PathLike)) and not is_url(each) and os.path.isdir(each):  # noqa: PTH112
                 known.setdefault(uri_of(each), Path(each))
                 continue
             source = Remote(each) if is_url(each) else Source(each)  # type: ignore[arg-type]
@@ -148,7 +148,8 @@ class Opened:
                     source.group = str(path.parent)
                     yield from self._taken_apart(source, note, listing=listing)
             except SourceError as error:
-                note(Damage(source.name, error.offset, f"it cannot be read: {error.strerror}"))
+                why = getattr(error.__cause__, "strerror", None) or error.strerror
+                note(Damage(source.name, error.offset, f"it cannot be read: {why}"))
 
     def _is_passed(self, uri: str, root: str) -> bool:
         """Whether a search leaves a path to others: to a source of its own, or to a destination."""

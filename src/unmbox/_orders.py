@@ -15,7 +15,7 @@ from unmbox._destination import aside_of, is_zip, manifest_of
 from unmbox._folders import MODES, Folders, LabelTable
 from unmbox._parser import Parser
 from unmbox._place import DryPlace, Place
-from unmbox._selection import Selection, When
+from unmbox._selection import Selection, When, check_utf8
 from unmbox._sorter import REFUSED, Sorter
 from unmbox._writer import EmlWriter
 from unmbox._zip_place import ZipPlace
@@ -107,7 +107,7 @@ class Orders:
         if not self._zip or not isinstance(self._destination, (str, os.PathLike)):
             return Place(self._destination, durable=durable)
         zips = {name[4:]: self._values[name] for name in _USUAL if name.startswith("zip_")}
-        recorded = manifest is not None and Path(manifest).exists()
+        recorded = manifest is not None and os.path.exists(manifest)  # noqa: PTH110  # which raises nothing
         return ZipPlace(self._destination, durable=durable, recorded=recorded, **zips)
 
     def _value(self, name: str, given: Any) -> Any:
@@ -188,6 +188,9 @@ def _check_kinds(destination: object, given: Mapping[str, object]) -> None:
         value = given.get(name)
         if value is not None and not isinstance(value, str if name in _TEXTS else int):
             raise UsageError(f"{name} is {value!r}: give a {'text' if name in _TEXTS else 'whole number'}")
+    recorded = [destination] if is_zip(destination) else []
+    for text in (*recorded, given.get("locale") or ""):
+        check_utf8(os.fsdecode(text))  # type: ignore[arg-type]  # a path, or a text
 
 
 def _loaded(name: str | os.PathLike[str]) -> Profile:

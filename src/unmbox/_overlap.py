@@ -38,7 +38,7 @@ def refuse_own(
             raise UsageError(f"{path} is a source and the destination, too: choose another destination")
         if real.is_relative_to(folder):
             inside.append((path, real.relative_to(folder).as_posix()))
-    if not inside or manifest is None or not Path(manifest).exists():
+    if not inside or manifest is None or not os.path.exists(manifest):  # noqa: PTH110  # which raises nothing
         return
     with our_errors(os.fspath(manifest)), closing(read_only(manifest, may_be_empty=True)) as record:
         query = record.execute

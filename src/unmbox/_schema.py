@@ -57,8 +57,13 @@ def read_only(path: str | os.PathLike[str], *, may_be_empty: bool = False) -> sq
     import sqlite3
 
     path = Path(path)
-    if not path.exists():
-        raise UsageError(f"{path} does not exist: name a folder or ZIP that unmbox has converted into")
+    try:
+        path.stat()
+    except FileNotFoundError:
+        what = f"{path} does not exist: name a folder or ZIP that unmbox has converted into"
+        raise UsageError(what) from None
+    except OSError as error:
+        raise _refusal(f"{path} cannot be read: {error.strerror}", error.errno) from error
     with our_errors(str(path)):
         # Not "ro": a killed run may have left a transaction that the next reader rolls back.
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
@@ -167,7 +172,11 @@ _REASONS = (
     ("locked", errno.EAGAIN, "{} is in use by another run: wait for its end, or choose another destination"),
     ("full", errno.ENOSPC, "cannot write {}: the disk is full; free some space and run the same again"),
     ("readonly", errno.EACCES, "cannot write {}: permission denied, or the file system is read-only"),
-    ("unable to open", errno.EACCES, "cannot open {}: no such folder, a folder itself, or permission denied"),
+    (
+        "unable to open",
+        errno.EACCES,
+        "cannot open {}: no such folder, a bad name, or not writable",
+    ),
     ("disk I/O", errno.EIO, "cannot read or write {}: the disk reports an error; run the same again"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timezone
 from typing import NamedTuple
@@ -17,6 +18,8 @@ STATES = frozenset({
     "read", "answered", "flagged", "deleted", "draft", "important", "chat", "snoozed", "muted", "forwarded",
     "auto",
 })  # fmt: skip
+_is_day = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
+_is_instant = re.compile(r"\d{4}-\d\d-\d\d[T ].+", re.ASCII).fullmatch
 _FIELDS = {
     "from": ("From", "Sender"),
     "to": ("To", "Cc", "Bcc", "Delivered-To", "X-Original-To"),
@@ -155,7 +158,17 @@ def _texts(name: str, given: Iterable[str]) -> list[str]:
     texts = [given] if isinstance(given, str) else list(given)
     if not all(isinstance(text, str) for text in texts):
         raise UsageError(f"{name} takes texts: labels or addresses")
+    for text in texts:
+        check_utf8(text)
     return texts
+
+
+def check_utf8(text: str) -> None:
+    """See that the manifest can hold a text, which a shell may have made of any octets."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{text!r} is no UTF-8: write it in letters") from None
 
 
 def _when(name: str, given: When) -> date | datetime:
@@ -163,14 +176,13 @@ def _when(name: str, given: When) -> date | datetime:
         return _zoned(given)
     try:
         text = given.strip()
-        # Python 3.10 knows no "Z".
-        return (
-            date.fromisoformat(text)
-            if len(text) == 10
-            else _zoned(datetime.fromisoformat(text.replace("Z", "+00:00")))
-        )
+        if _is_day(text):
+            return date.fromisoformat(text)
+        if _is_instant(text):
+            return _zoned(datetime.fromisoformat(text.replace("Z", "+00:00")))  # Python 3.10 knows no "Z"
     except (ValueError, AttributeError):
-        raise UsageError(f"{name} {given!r} is no date: write it as 2019-12-31") from None
+        pass
+    raise UsageError(f"{name} {given!r} is no date: write it as 2019-12-31")
 
 
 def _zoned(given: date | datetime) -> date | datetime:

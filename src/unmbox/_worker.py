@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import sys
 import threading
 from collections import deque
@@ -168,7 +167,6 @@ def _listen(orders: SimpleQueue[Order], octets: BinaryIO) -> None:
 
 def main() -> None:
     """Serve whoever has started this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both; the other one decides
     octets, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not end up between the answers
     try:

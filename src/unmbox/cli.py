@@ -16,6 +16,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -119,8 +120,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             traceback.print_exception(error)
         status, sentence = _account(error)
+        if isinstance(error, _Signal) and "convert" in given:
+            sentence += "; what is written is whole, and the same command again goes on from there"
         if "--json" in given:
-            say(json.dumps({"error": sentence, "status": status}))
+            with suppress(OSError):  # it may be what the error is about
+                say(json.dumps({"error": sentence, "status": status}))
         complain(sentence)
         return status
 
@@ -141,11 +145,7 @@ def _heed_signals() -> None:
 def _account(error: BaseException) -> tuple[int, str]:
     """The exit status for an error, and the sentence that says what to do."""
     if isinstance(error, _Signal):
-        name = signal.Signals(error.number).name
-        return (
-            128 + error.number,
-            f"stopped by {name}; what is written is whole, and the same command again goes on from there",
-        )
+        return 128 + error.number, f"stopped by {signal.Signals(error.number).name}"
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "unmbox"
         sentence = re.sub(r"(?<!\.)\.$", "", error.format_message())

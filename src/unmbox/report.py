@@ -100,7 +100,8 @@ def write_report(
 def manifest_at(destination: str | os.PathLike[str]) -> Path:
     """Where the manifest of a destination is: in the folder, beside the ZIP file, or this very file."""
     path = Path(destination)
-    return path if path.is_file() and path.suffix == ".sqlite" else manifest_of(path)
+    is_manifest = path.suffix == ".sqlite" and os.path.isfile(path)  # noqa: PTH113  # which raises nothing
+    return path if is_manifest else manifest_of(path)
 
 
 def _page_name(manifest: Path) -> str:
