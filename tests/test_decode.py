@@ -273,3 +273,13 @@ def test_time_is_linear(piece: bytes) -> None:
 
     # Eight times as much may take sixteen times as long, and a moment; quadratic would take 64 times.
     assert seconds(16_000) < 16 * seconds(2_000) + 0.2
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", "shift_jis", "utf-8"])
+def test_base64_that_was_cut_at_any_place(charset: str) -> None:
+    """In a charset of single octets whatever comes of the pieces is text."""
+    text = "Grüße aus Köln" if charset != "shift_jis" else "お茶会の時間"
+    octets = base64.b64encode(text.encode(charset))
+    for at in range(1, len(octets) - 2):
+        words = (b"=?%b?B?%b?=" % (charset.encode(), part) for part in (octets[:at], octets[at:]))
+        assert decode_text(b" ".join(words)) == text

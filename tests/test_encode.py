@@ -157,6 +157,11 @@ def test_encode_addresses(text: str, encoded: str) -> None:
     [
         ("Jø <jø@exämple.org>", "=?UTF-8?B?SsO4?= <j%C3%B8@xn--exmple-cua.org>"),
         ("a@ä", "a@xn--4ca"),
+        # Other domains than "fass" and "βόλοσ" (RFC 5894 §7.2), and by the codec's rules of 2003 the same.
+        ("<j@faß.de>", "<j@xn--fa-hia.de>"),
+        ("<j@βόλος.com>", "<j@xn--nxasmm1c.com>"),
+        ("<j@STRAẞE.Käse.de>", "<j@xn--strae-oqa.xn--kse-qla.de>"),
+        ("<j@" + "ß" * 60 + ".de>", "<j@" + "%C3%9F" * 60 + ".de>"),
         ('"ü x"@b (c)', '"%C3%BC x"@b (c)'),
         ("<ü@" + "ä" * 300 + ">", "<%C3%BC@" + "%C3%A4" * 300 + ">"),
         ("<a@\udce9>", "<a@%E9>"),

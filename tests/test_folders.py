@@ -182,6 +182,13 @@ def test_long_labels_are_cut_and_stay_apart() -> None:
     assert len(path.encode()) <= 400
 
 
+@pytest.mark.parametrize("letter", ["x", "受"])
+@pytest.mark.parametrize("nested", ["{}", "a/{}", "{}/a"])
+def test_labels_that_differ_where_they_are_cut_stay_apart(letter: str, nested: str) -> None:
+    labels = [nested.format(letter * 60 + end) for end in ("", "A", "B", "AB")]
+    assert len({*map(folder_path, labels)}) == 4
+
+
 @settings(max_examples=200)
 @given(st.text(max_size=300))
 def test_any_label_is_a_legal_folder(label: str) -> None:

@@ -789,6 +789,8 @@ def test_auto_tells_mboxo_by_twice_quoted_text() -> None:
         (b">>>>> deep\n%s>> as deep\n", True),
         (b">> as deep\n%s>>>>> deep\n", True),
         (b"> once\n%s> once\n", False),
+        (b">> as deep\n%s> once\n", False),  # each says another thing
+        (b"> once\n%s>> as deep\n", False),
         (b"text\n%stext\n", False),
     ],
 )

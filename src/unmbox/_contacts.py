@@ -158,9 +158,15 @@ class Rules(NamedTuple):
         if found := next((each for each in self.refused if each in contact.address), ""):
             return f"{found} in the address"
         for column, limit in self.longest.items():
-            if len(str(getattr(contact, column))) > limit:
+            if len(guarded(getattr(contact, column))) > limit:
                 return f"{self.columns[column]} is longer than {limit} characters"
         return ""
+
+
+def guarded(value: object) -> str:
+    """A cell that no spreadsheet takes for a formula: an apostrophe goes before what would begin one."""
+    text = str(value)
+    return f"'{text}" if FORMULA.match(text.lstrip(" \u3000")) else text
 
 
 class Contacts:

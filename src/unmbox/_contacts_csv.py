@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from unmbox._addresses import find_address, key_of
-from unmbox._contacts import COLUMNS, DOMAIN, FORMULA, Contact, Rules
+from unmbox._contacts import COLUMNS, DOMAIN, Contact, Rules, guarded
 from unmbox._selection import check_utf8
 from unmbox.errors import UsageError
 
@@ -19,12 +19,6 @@ class Counts(NamedTuple):
 
     contacts: int = 0
     apart: int = 0
-
-
-def guarded(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe goes before what would begin one."""
-    text = str(value)
-    return f"'{text}" if FORMULA.match(text.lstrip(" \u3000")) else text
 
 
 def write_csv(

@@ -298,6 +298,8 @@ class _Field:
         octets = [word.octets for word in words]
         whole = b"".join(octets)
         codec = codec_name(charset)
+        if _is_cut_inside(words):
+            whole = _rejoined(words)  # in charsets of one octet a letter anything else would be text, too
         if codec is not None and len(words) > 1 and decode_strictly(whole, codec) is None:
             # Each may be whole in itself (ISO 2022), or base64 was cut at any place.
             for parts in (octets, [_rejoined(words)]):
@@ -360,6 +362,14 @@ def _octets(word: _Word) -> bytes | None:
     if _NOT_BASE64.search(text):
         return None
     return b"".join([_unbase64(run) for run in _BASE64.findall(text)])
+
+
+def _is_cut_inside(words: list[_Word]) -> bool:
+    """Whether one base64 text was cut, inside a group of four, into these encoded-words."""
+    sizes = [len(word.text) for word in words]
+    if sum(sizes) % 4 or not any(size % 4 for size in sizes):
+        return False
+    return all(word.encoding == b"B" for word in words) and not any(b"=" in word.text for word in words[:-1])
 
 
 def _rejoined(words: list[_Word]) -> bytes:

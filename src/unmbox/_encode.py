@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import chain
 from typing import Final
+from unicodedata import normalize
 
 from unmbox._codecs import codec_name
 from unmbox._decode import decode_text
@@ -48,6 +49,8 @@ for _octet in ALPHANUMERIC + b"!*+-/":
     _Q[_octet] = chr(_octet)
 _Q_COSTS: Final = bytes(map(len, _Q))
 _HIGH = re.compile(rb"[\x1b\x80-\xff]")
+_DEVIATING = re.compile("[ßẞς\u200c\u200d]")
+_DOTS = re.compile("[.。．｡]")  # RFC 3490 §3.1
 _LONG_WORD = re.compile(rf"(?<![^ \t])[^ \t]{{{MAX_WORD + 1}}}").search
 # Words, and characters of a word, that are encoded at a time: memory stays flat, however long a value is.
 _WORDS_AT_ONCE: Final = 1000
@@ -365,8 +368,25 @@ def _ascii_address(written: str) -> str:
     # Python's codec takes quadratic time for long names; the DNS takes 253 octets.
     if at and not domain.isascii() and len(domain) < 256:
         with contextlib.suppress(UnicodeError):
-            domain = domain.removesuffix(end).encode("idna").decode() + end
+            domain = _ascii_domain(domain.removesuffix(end)) + end
     return percent_encoded((head + at + domain).encode("utf-8", "surrogateescape")).decode()
+
+
+def _ascii_domain(domain: str) -> str:
+    """A domain in letters, digits and hyphens (RFC 5890). Raises UnicodeError where there is no such form."""
+    if not _DEVIATING.search(domain):
+        return domain.encode("idna").decode()
+    return ".".join(map(_ascii_label, _DOTS.split(domain)))
+
+
+def _ascii_label(label: str) -> str:
+    # Python's codec is of 2003, when these letters were others' spellings; now they are their own (UTS 46).
+    if not _DEVIATING.search(label):
+        return label.encode("idna").decode()
+    written = "xn--" + normalize("NFC", label.lower()).encode("punycode").decode()
+    if len(written) > 63:
+        raise UnicodeError("label too long")
+    return written
 
 
 # -- fields that take no encoding ------------------------------------------------------------------------

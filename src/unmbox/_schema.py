@@ -175,7 +175,7 @@ _REASONS = (
     (
         "unable to open",
         errno.EACCES,
-        "cannot open {}: no such folder, a bad name, or not writable",
+        "cannot open {}: no such folder, a folder itself, or permission denied",
     ),
     ("disk I/O", errno.EIO, "cannot read or write {}: the disk reports an error; run the same again"),
 )

@@ -47,7 +47,7 @@ def settle_variant(first: bytes) -> str:
         depth = len(match[1])
         around = _depth_before(first, match.start()), _depth_after(first, match.end())
         if depth in around:
-            evidence += 1
+            evidence += not any(0 < other < depth for other in around)  # or they contradict one another
         elif max(around) < depth:
             evidence -= 1
     return "mboxo" if evidence > 0 else "mboxrd"

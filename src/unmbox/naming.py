@@ -165,10 +165,10 @@ def folder_path(label: str) -> str:
 
     Distinct labels get distinct paths, but for spellings that differ in what no file name can hold.
     """
-    names = [_cut(_clean(part, ""), TEXT_LIMIT, "") for part in label.split("/")]
-    names = ["_" + name if _is_reserved(name) else name for name in names if name]
-    path = "/".join(names)
-    if not _is_short(path):
+    whole = [_clean(part, "") for part in label.split("/")]
+    cut = [_cut(name, TEXT_LIMIT, "") for name in whole]
+    path = "/".join("_" + name if _is_reserved(name) else name for name in cut if name)
+    if cut != whole or not _is_short(path):
         mark = "~" + sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:6]
         while not _is_short(path + mark):
             path = _cut(path, len(path) - 1, "").rstrip("/ .")
