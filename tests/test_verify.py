@@ -656,6 +656,69 @@ def test_an_interrupted_run(tmp_path: Path, mails: dict[str, bytes], steps: Call
     assert found(tmp_path / "eml", sources=path) == []
 
 
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A destination with rows in every table."""
+    folder = tmp_path_factory.mktemp("full")
+    text = "From here on it is prose\nand more of it.\n" * 20
+    (folder / "a.mbox").write_bytes(mailbox(mail(1, "Work,Home", text), mail(2)))
+    (folder / "few.json").write_text('{"name": "few", "title": "Few", "checks": {"size": 500}}')
+    unmbox.convert(folder / "a.mbox", folder / "eml", profile=folder / "few.json", labels="link")
+    return folder / "eml"
+
+
+TYPED = ("source", "message", "file", "repair", "refusal", "detail", "candidate", "meta")
+
+
+@pytest.mark.parametrize("value", ["x", b"\xff", 1.5])
+@pytest.mark.parametrize(("table", "column"), [pair for table in TYPED for pair in columns_of(table)])
+def test_a_value_of_another_type(tmp_path: Path, full: Path, table: str, column: str, value: object) -> None:
+    """SQLite takes any value anywhere, but for keys."""
+    eml = tmp_path / "eml"
+    shutil.copytree(full, eml)
+    assert found(eml) == []
+    key = "key" if table == "meta" else "rowid"
+    try:
+        edit(eml, f"UPDATE {table} SET {column} = ? WHERE {key} = (SELECT max({key}) FROM {table})", value)
+    except sqlite3.IntegrityError:
+        return  # a number is wanted
+    assert found(eml)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE dedup",
+        "DELETE FROM meta WHERE key = 'seal'",
+        "UPDATE meta SET key = 'x' WHERE key = 'seal'",
+    ],
+)
+def test_what_was_taken_from_the_record_as_a_whole(
+    tmp_path: Path, mails: dict[str, bytes], statement: str
+) -> None:
+    eml, path = tmp_path / "eml", tmp_path / "a.mbox"
+    path.write_bytes(mails["a.mbox"])
+    unmbox.convert(path, eml)
+    with closing(sqlite3.connect(eml / MANIFEST_NAME)) as connection:
+        connection.execute(statement)
+        connection.commit()
+    assert found(eml)
+
+
+def test_what_could_not_be_read_at_all(tmp_path: Path, mails: dict[str, bytes]) -> None:
+    """It has no row, and is told until it can be."""
+    eml, good, bad = tmp_path / "eml", tmp_path / "a.mbox", tmp_path / "b.mbox"
+    good.write_bytes(mails["a.mbox"])
+    bad.write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(99))
+    assert unmbox.convert([good, bad], eml).damaged
+    for _ in range(2):
+        assert found(eml) == [("damaged", str(bad))]
+        assert unmbox.convert(good, eml).already
+    bad.write_bytes(mails["b.mbox"])
+    unmbox.convert(bad, eml)
+    assert found(eml, sources=[good, bad]) == []
+
+
 PENDING = [column for _, column in columns_of("pending") if column != "first"]
 
 

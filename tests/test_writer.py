@@ -164,3 +164,19 @@ def test_a_writer_forgets_a_message_that_never_ended(newline: str) -> None:
             for second in (sound, held):
                 assert list(map(writer.send, events(second))) == list(map(fresh.send, events(second)))
                 assert writer.repairs == fresh.repairs
+
+
+def test_what_is_found_in_a_body_is_told_in_one_order() -> None:
+    head = b"From a@b Tue Mar 19 09:13:51 2019\nFrom: a@b\n\n"
+    for body in (b"a\0b\rc\xef\xbf\xbd\n", b"\xef\xbf\xbda\rb\0c\n"):
+        told = set()
+        for size in (1, 2, 99):
+            parser, writer = Parser(), EmlWriter()
+            octets = head + body
+            for at in range(0, len(octets), size):
+                for event in parser.feed(octets[at : at + size]):
+                    writer.send(event)
+            for event in parser.close():
+                writer.send(event)
+            told.add(writer.repairs)
+        assert len(told) == 1

@@ -20,7 +20,7 @@ from unmbox._parser import Parser
 from unmbox._prior import settle_charset
 from unmbox._ranges import Begun, Finished, Parcel, Setup, Task, cut, is_worth_it, parser_of, settle
 from unmbox._report import Damage, Progress, Report
-from unmbox._schema import UNDER_WAY, knows
+from unmbox._schema import AMISS, UNDER_WAY, knows
 from unmbox._single import parser_for
 from unmbox._window import SETTLE
 from unmbox.errors import DestinationError
@@ -101,6 +101,7 @@ class Job:
             batches.flush()
             if self._manifest:
                 self._manifest.note(UNDER_WAY, None)
+                self._note_amiss(self._manifest, sources)
             batches.settle()
         except BaseException as error:
             if isinstance(error, DestinationError):
@@ -136,6 +137,15 @@ class Job:
         for sentence in found:
             _log.warning("missing: %s", sentence)
         return found
+
+    @staticmethod
+    def _note_amiss(record: Manifest, sources: Opened) -> None:
+        """Write down what could not be read, beside what is still so of other runs' sources."""
+        row = record.connection.execute("SELECT value FROM meta WHERE key = ?", (AMISS,)).fetchone()
+        before = json.loads(row[0]) if row else {}
+        now = {uri: told for uri, told in before.items() if uri not in dict(sources.asked())} | sources.amiss
+        if now != before:
+            record.note(AMISS, json.dumps(now, ensure_ascii=False) if now else None)
 
     def _state_of(self, source: Source, ordinal: int) -> SourceState:
         if self._manifest is None:

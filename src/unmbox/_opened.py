@@ -25,6 +25,7 @@ from unmbox.sources import Source, SourceLike, as_list, uri_of
 
 _HEAD = 1 << 10
 """First octets that tell what a source is; tar's magic stands at 257."""
+_MOST_AMISS = 100
 _DEEP = 3  # archives in archives: those that hold themselves have no end
 _SINGLE = (".eml", ".emlx")
 _MAILBOXES = (".mbox", ".mbx")
@@ -49,15 +50,16 @@ class Opened:
 
     Iterating opens one after the other, so none is held longer than it is read; each must be read before the
     next is asked for. What is no source is told once the iteration has passed it: `damaged` what could not
-    be read of an archive or a folder, `absent` the parts of an export that are not there, `empty` the names
-    of archives and folders without any mail. `one` says that a list is no list of sources. In a search, what
-    unmbox has written is passed over, and the `destination` too.
+    be read of an archive or a folder (`amiss` the same by the names that were given), `absent` the parts of
+    an export that are not there, `empty` the names of archives and folders without any mail. `one` says that
+    a list is no list of sources. In a search, what unmbox has written is passed over, and the `destination`.
     """
 
     destination = ""
 
     def __init__(self, given: SourceLike | Iterable[SourceLike], *, one: bool = False) -> None:
         self.damaged: list[Damage] = []
+        self.amiss: dict[str, list[str]] = {}
         self.empty: list[str] = []
         self.absent: list[Absent] = []
         self._parts: dict[str, Takeout] = {}
@@ -98,7 +100,7 @@ class Opened:
 
     def __iter__(self) -> Iterator[Source]:
         any_found, name = False, ""
-        for given in self._given.values():
+        for uri, given in self._given.items():
             found = False
             damages = len(self.damaged)
             for source in self._sources(given, self._note, listing=False):
@@ -106,6 +108,8 @@ class Opened:
                     found = any_found = True
                     yield source
             name = str(given) if isinstance(given, Path) else given.name
+            if len(self.damaged) > damages:
+                self.amiss[uri] = [str(damage) for damage in self.damaged[damages:][:_MOST_AMISS]]
             # Of an export in parts, some hold no mail: photographs, say.
             if not (found or len(self.damaged) > damages or Takeout.of(name)):
                 self.empty.append(name)

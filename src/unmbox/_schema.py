@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SCHEMA = 2
 UNDER_WAY = "under-way"
 """Key of the row in `meta` that says what a run was asked to convert, until it has."""
+AMISS = "amiss"
+"""Key of the row in `meta` that says what could not be read of what was given, by its name."""
 APPLICATION_ID = 0x756E6D62
 """``unmb``: what a manifest is known by, in the header of the SQLite file."""
 CACHE = 1 << 20

@@ -126,6 +126,8 @@ def verify(
     with ExitStack() as stack:
         stack.enter_context(our_errors(str(path)))
         connection = stack.enter_context(closing(read_only(path)))
+        if wrong := tuple(Problem(*each) for each in _verify_tables.types(connection.execute)):
+            return Verification(0, 0, 0, 0, 0, 0, 0, 0, len(wrong), wrong)  # nothing else can be told then
         tallies = stack.enter_context(closing(Tallies(connection.execute)))
         paths = stack.enter_context(closing(Paths()))
         volumes = Volumes(connection, folder) if zipped else None

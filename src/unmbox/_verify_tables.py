@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from unmbox._record import MAX_CANDIDATES, detail_sum, source_sum
 from unmbox._rows_sqlite import unchained
-from unmbox._schema import UNDER_WAY, knows, options_sum, seal
+from unmbox._schema import AMISS, UNDER_WAY, knows, options_sum, seal
 
 Query: TypeAlias = Callable[..., Any]
 Found = tuple[str, str, str]
@@ -23,6 +23,33 @@ _DETAILS = (
 )
 _SUMS = f"SELECT message, checksum FROM detail {_KNOWN} ORDER BY message"  # noqa: S608
 _EDITED = "edited: its values are not those of its check sum"
+
+
+# The columns that are counted with, or that name things; an edit of the others is told by its row's sum.
+_TYPES = {
+    "meta": "key T, value T",
+    "source": "id I, uri T, size IN, junk I, offset I, messages I, candidates I, done I, candidate_sum I",
+    "message": "id I, source_id I, offset I, length I, path TN, head_size IN, body_size IN",
+    "file": "message I, volume TN, path T",
+    "repair": "message I",
+    "refusal": "message I",
+    "detail": "message I, checksum I",
+    "candidate": "source_id I",
+    "pending": "first I, id I, offset I",
+}
+_LETTERS = {"I": "'integer'", "T": "'text'", "N": "'null'"}
+
+
+def types(query: Query) -> Iterator[Found]:
+    """The tables that hold values of another type than a run writes there, for SQLite takes any anywhere."""
+    for table, columns in _TYPES.items():
+        pairs = (column.split() for column in columns.split(","))
+        sound = " AND ".join(
+            f"typeof({name}) IN ({', '.join(map(_LETTERS.__getitem__, letters))})" for name, letters in pairs
+        )
+        (count,) = query(f"SELECT count(*) FROM {table} WHERE NOT ({sound})").fetchone()  # noqa: S608
+        if count:
+            yield "row", f"table {table}", f"edited: {count} rows hold what no run writes there"
 
 
 def sources(query: Query, suspect: Container[str]) -> Iterator[Found]:
@@ -74,6 +101,13 @@ def _unfinished(query: Query) -> Iterator[Found]:
                 yield "unfinished", uri, f"{octets} not yet converted: run the same command again"
     except (TypeError, ValueError):
         yield "row", f"meta {UNDER_WAY}", "edited: it is not what a run writes there"
+    row = query("SELECT value FROM meta WHERE key = ?", (AMISS,)).fetchone()
+    try:
+        for uri, sentences in json.loads(row[0]).items() if row else ():
+            for sentence in sentences:
+                yield "damaged", uri, str(sentence)
+    except (TypeError, ValueError, AttributeError):
+        yield "row", f"meta {AMISS}", "edited: it is not what a run writes there"
 
 
 def details(query: Query) -> Iterator[Found]:
@@ -106,7 +140,11 @@ def others(query: Query, *, settled: bool) -> Iterator[Found]:
     if meta.get("checksum") != options_sum(meta):
         yield "row", "table meta", "edited: the options are not those of their check sum"
     if not query("SELECT 1 FROM sqlite_master WHERE name = 'dedup'").fetchone():
+        if "seal" in meta:
+            yield "row", "table dedup", "removed: the last run left one"
         return
+    if settled and "seal" not in meta and UNDER_WAY not in meta:
+        yield "row", "meta seal", "removed: a run that has come to its end leaves one"
     block = unchained(query("SELECT block, records FROM dedup ORDER BY block"))
     if block is not None:
         yield "row", f"dedup block {block}", "edited, or one before it: the chain of their sums is broken"

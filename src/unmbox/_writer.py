@@ -21,6 +21,7 @@ HEAD_TOO_LONG = "head-too-long"
 BODY_NUL = "body-nul"
 BODY_BARE_CR = "body-bare-cr"
 EXPORTER_DAMAGE = "exporter-damage"
+_OF_BODIES = {BODY_NUL: 1, BODY_BARE_CR: 2, EXPORTER_DAMAGE: 3}
 
 # Numbers: `in` first takes octets for one, fails, and searches then, all of which costs more than the search.
 _LF, _CR, _NUL = b"\n\r\0"
@@ -97,7 +98,7 @@ class EmlWriter:
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """What was repaired in the current message, or left alone and why: all of it once `End` was sent."""
-        return tuple(self._repairs)
+        return tuple(sorted(self._repairs, key=_order))
 
     def send(self, event: Event) -> bytes:
         """The octets that this event adds to the EML: mostly the block of a `Head`, the piece of a `Body`.
@@ -232,6 +233,11 @@ class EmlWriter:
         repair = Repair(code, "", applied=False, signature_impact="")
         if repair not in self._repairs:
             self._repairs.append(repair)
+
+
+def _order(repair: Repair) -> int:
+    """Where it stands among the others: how a body was cut must not show in what is found in it."""
+    return _OF_BODIES.get(repair.code, 0)
 
 
 def _with_lf(octets: bytes) -> bytes:
