@@ -83,7 +83,7 @@ _UNSIGNED: Final = "None: no signature covers what is no field."
 @_rule(
     "exporter-damage",
     "Unicode §3.9",
-    "None: listed only. A signature that covers the field is lost already.",
+    "None: listed only. A signature that covers the field may be lost already; it is kept all the same.",
 )
 def _exporter_damage(block: Block) -> None:
     """U+FFFD stands where another program could not read the original octets. They are gone."""

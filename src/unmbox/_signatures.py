@@ -1,8 +1,9 @@
 """What a DKIM or ARC signature covers, and so which change to a header block would break it.
 
 A signature counts here while it could still verify: its tags are complete (RFC 6376 §3.5, RFC 8617 §4.1),
-the message has the From that every signature must cover, and no signed field was damaged by an exporter.
-Whether it does verify needs a key from the DNS and the whole body, which is not ours to ask.
+and the message has the From that every signature must cover. Whether it does verify needs a key from the DNS
+and the whole body, which is not ours to ask; so where U+FFFD stands in a signed field, nobody here knows
+whether an exporter put it there, or the sender had.
 """
 
 from __future__ import annotations
@@ -78,12 +79,9 @@ class Signatures:
         for field in reversed(fields):
             field.rank = self._present[field.key]
             self._present[field.key] += 1
-        damaged = {
-            field.key: field.rank for field in fields if DAMAGE in field.raw
-        }  # of each name the lowest
         for field in fields:
             signature = _parse(field) if field.key in _REQUIRED else None
-            if signature and self._stands(field, signature, damaged):
+            if signature and (field.key == _ARC_SEAL or self._present[b"from"]):
                 self._own[id(field)] = _Cover(_ALL, signature.simple, signature.label)
                 for name, count in signature.counts.items():
                     self._covers.setdefault(name, []).append(_Cover(count, signature.simple, signature.label))
@@ -98,11 +96,6 @@ class Signatures:
             if long or name in self._mentioned or name in _ARC_SET:
                 self._read()
         return self._covers.get(name, [])
-
-    def _stands(self, field: Field, signature: _Signature, damaged: dict[bytes, int]) -> bool:
-        if field.key != _ARC_SEAL and not self._present[b"from"]:
-            return False
-        return all(count <= damaged.get(name, _ALL) for name, count in signature.counts.items())
 
     def rewriting(self, field: Field, raw: bytes) -> str:
         """What breaks if `field` gets the octets `raw`, which may give it another name."""
