@@ -499,6 +499,22 @@ def test_a_generator_that_was_begun_is_closed_if_its_turn_never_comes(run: Run, 
     run(main)
 
 
+def test_what_blocks_is_asked_in_the_thread(run: Run, tmp_path: Path) -> None:
+    """The first of what an iterable gives, too, by which it is known for one of octets or of sources."""
+    here: list[bool] = []
+
+    def blocking() -> Iterator[bytes]:
+        for chunk in (MANY[:500], MANY[500:]):
+            here.append(threading.current_thread() is threading.main_thread())
+            yield chunk
+
+    async def main() -> None:
+        assert (await aio.convert(blocking(), tmp_path / "eml")).messages == 100
+
+    run(main)
+    assert here == [False, False]
+
+
 def test_async_targets_need_an_async_open(run: Run, path: Path) -> None:
     class Half:
         def open(self, message: object) -> Any:

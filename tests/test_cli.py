@@ -1246,3 +1246,19 @@ def test_only_a_conversion_goes_on(command: str, tmp_path: Path, eml: Path) -> N
         _, said = process.communicate(timeout=60)
     assert process.returncode == 143
     assert ("the same command again goes on" in said) == (command == "convert")
+
+
+@pytest.mark.parametrize("arguments", ["--help", "convert --help", "profiles"])
+def test_a_reader_that_has_seen_enough(arguments: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [PYTHON, "-m", "unmbox", *arguments.split()],
+        check=False,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=PLAIN,
+        timeout=60,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")

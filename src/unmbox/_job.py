@@ -145,7 +145,7 @@ class Job:
         before = json.loads(row[0]) if row else {}
         now = {uri: told for uri, told in before.items() if uri not in dict(sources.asked())} | sources.amiss
         if now != before:
-            record.note(AMISS, json.dumps(now, ensure_ascii=False) if now else None)
+            record.note(AMISS, json.dumps(now) if now else None)
 
     def _state_of(self, source: Source, ordinal: int) -> SourceState:
         if self._manifest is None:

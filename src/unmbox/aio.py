@@ -46,7 +46,7 @@ from unmbox._messages import Feed, PassingMessage, Stream
 from unmbox._report import Progress, Report
 from unmbox.errors import BodyGoneError, SourceError, UsageError
 from unmbox.sinks import Sink
-from unmbox.sources import CHUNK, SourceLike, as_list
+from unmbox.sources import CHUNK, SourceLike
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -85,13 +85,15 @@ async def convert(
         )
     bridge = Bridge()
     tasks = anyio.create_task_group()
-    several = as_list(sources)  # type: ignore[arg-type]  # it only takes them apart
-    flows = {
-        number: Inflow(source, bridge, tasks) for number, source in enumerate(several) if is_async(source)
-    }
-    given: Any = [flows.get(number, source) for number, source in enumerate(several)]
-    if given == [sources]:
-        given = sources  # octets in a list would be a source
+    flows: list[Inflow] = []
+
+    def inward(source: Any) -> Any:
+        if is_async(source):
+            flows.append(Inflow(source, bridge, tasks))
+            return flows[-1]
+        return source
+
+    given = [inward(source) for source in sources] if isinstance(sources, (list, tuple)) else inward(sources)
     flow = None
     if is_async_sink(destination):
         flow = Outflow(destination, bridge, concurrency=concurrency)  # type: ignore[arg-type]  # it is one
@@ -107,7 +109,7 @@ async def convert(
             outcome = await bridge.run(partial(convert_here, given, into, progress=tick, **options))
             tasks.cancel_scope.cancel()
     finally:
-        for each in flows.values():
+        for each in flows:
             await each.close()
         if flow:
             await flow.close()

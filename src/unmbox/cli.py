@@ -113,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _heed_signals()
     try:
         return command.main(arguments, prog_name="unmbox", standalone_mode=False) or DONE
+    except SystemExit:  # of click's own help, where nobody reads on
+        return DONE
     except (_Signal, Exception) as error:
         given = sys.argv[1:] if arguments is None else arguments
         if "--debug" in given:
