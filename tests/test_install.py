@@ -27,6 +27,7 @@ print(json.dumps({**report.to_dict(), "names": sorted(unmbox.__all__)}))
 
 TYPED = """
 from __future__ import annotations
+import io
 from collections.abc import Iterator
 from datetime import datetime
 from email.message import EmailMessage
@@ -36,6 +37,9 @@ import unmbox
 
 assert_type(unmbox.convert([Path("a.mbox"), Path("b.mbox")], "eml", dedup="off", resume=False), unmbox.Report)
 assert_type(unmbox.convert(iter([b"From "]), Path("eml")).written, int)
+unmbox.convert(["a.mbox", Path("b.mbox"), io.BytesIO(), iter([b"From "])], "eml")
+unmbox.convert(Path().glob("*.mbox"), "eml")
+unmbox.convert({"a.mbox", "b.mbox"}, "eml")
 assert_type(unmbox.Report() + unmbox.Report(), unmbox.Report)
 
 def show(progress: unmbox.Progress) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -31,7 +31,7 @@ from unmbox._single import parser_for
 from unmbox.dedup import content_of
 from unmbox.errors import UsageError
 from unmbox.events import Head
-from unmbox.sources import SourceLike
+from unmbox.sources import SourcesLike
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -300,7 +300,7 @@ def is_address(address: str) -> bool:
 
 
 def read(
-    sources: SourceLike | Iterable[SourceLike],
+    sources: SourcesLike,
     contacts: Contacts,
     *,
     variant: str = "auto",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TypedDict
 
@@ -21,7 +21,7 @@ from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
 from unmbox.manifest import Manifest
 from unmbox.sinks import Sink
-from unmbox.sources import SourceLike, uri_of
+from unmbox.sources import SourcesLike, uri_of
 
 
 class Options(TypedDict, total=False):
@@ -54,7 +54,7 @@ class Options(TypedDict, total=False):
 
 
 def convert(
-    sources: SourceLike | Iterable[SourceLike],
+    sources: SourcesLike,
     destination: str | os.PathLike[str] | Sink,
     *,
     headers: str | None = None,

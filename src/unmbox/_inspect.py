@@ -25,7 +25,7 @@ from unmbox._writer import EmlWriter, to_crlf
 from unmbox.dedup import BodyDigest, DedupIndex, Entry, content_of
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 from unmbox.labels import Beside
-from unmbox.sources import Source, SourceLike
+from unmbox.sources import Source, SourcesLike
 
 NONE_NAMED, RAW = "none named", "raw octets"
 """What `Inspection.charsets` calls messages whose head names no charset and needs none, or would."""
@@ -44,7 +44,7 @@ _EDGE = 64  # octets of a piece in which a charset may begin that ends in the ne
 
 
 def inspect(
-    sources: SourceLike | Iterable[SourceLike],
+    sources: SourcesLike,
     *,
     variant: str = "auto",
     deep: bool = False,

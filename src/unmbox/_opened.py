@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -21,7 +21,7 @@ from unmbox._search import Emlx, search
 from unmbox._tar import TarEntry, is_tar, tar_entries
 from unmbox._zip import ZipEntry, zip_entries
 from unmbox.errors import SourceError, UsageError
-from unmbox.sources import Source, SourceLike, as_list, uri_of
+from unmbox.sources import Source, SourceLike, SourcesLike, as_list, uri_of
 
 _HEAD = 1 << 10
 """First octets that tell what a source is; tar's magic stands at 257."""
@@ -57,7 +57,7 @@ class Opened:
 
     destination = ""
 
-    def __init__(self, given: SourceLike | Iterable[SourceLike], *, one: bool = False) -> None:
+    def __init__(self, given: SourcesLike, *, one: bool = False) -> None:
         self.damaged: list[Damage] = []
         self.amiss: dict[str, list[str]] = {}
         self.empty: list[str] = []

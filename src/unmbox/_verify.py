@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -40,7 +40,7 @@ from unmbox._writer import EmlWriter
 from unmbox.dedup import POLICIES
 from unmbox.errors import UsageError
 from unmbox.events import End, Event, Head, Junk
-from unmbox.sources import Source, SourceLike
+from unmbox.sources import Source, SourcesLike
 
 if TYPE_CHECKING:
     import sqlite3
@@ -105,7 +105,7 @@ class Verification:
 def verify(
     destination: str | os.PathLike[str],
     *,
-    sources: SourceLike | Iterable[SourceLike] | None = None,
+    sources: SourcesLike | None = None,
     manifest: str | os.PathLike[str] | None = None,
     jobs: int = 1,
     progress: Callable[[int, int], object] | None = None,

@@ -12,7 +12,7 @@ import sys
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
@@ -46,7 +46,7 @@ from unmbox._messages import Feed, PassingMessage, Stream
 from unmbox._report import Progress, Report
 from unmbox.errors import BodyGoneError, SourceError, UsageError
 from unmbox.sinks import Sink
-from unmbox.sources import CHUNK, SourceLike
+from unmbox.sources import CHUNK, SourceLike, SourcesLike
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -61,7 +61,7 @@ AsyncSourceLike = Union[SourceLike, AsyncReadable, AsyncIterable[bytes]]  # noqa
 
 
 async def convert(
-    sources: AsyncSourceLike | Iterable[AsyncSourceLike],
+    sources: SourcesLike | AsyncReadable | AsyncIterable[bytes] | Sequence[AsyncSourceLike],
     destination: str | os.PathLike[str] | Sink | AsyncSink,
     *,
     progress: Callable[[Progress], object] | None = None,

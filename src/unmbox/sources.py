@@ -35,7 +35,10 @@ class Readable(Protocol):
         """Return at most `size` octets, none at the end."""
 
 
-SourceLike = Union[str, "os.PathLike[str]", Readable, IO[bytes], Iterable[bytes]]
+_One = Union[str, "os.PathLike[str]", Readable, IO[bytes]]
+SourceLike = _One | Iterable[bytes]
+# One iterable of all: of two, checkers cannot tell which one ["a.mbox", Path("b.mbox")] is to be.
+SourcesLike = _One | Iterable[bytes | _One | Iterable[bytes]]
 
 
 class Identity(NamedTuple):
@@ -180,7 +183,7 @@ def uri_of(path: str | os.PathLike[str]) -> str:
     return os.fsencode(absolute).decode("utf-8", "backslashreplace")
 
 
-def as_list(sources: SourceLike | Iterable[SourceLike]) -> list[SourceLike]:
+def as_list(sources: SourcesLike) -> list[SourceLike]:
     """Take "one or several" apart: what gives other things than bytes gives several, such as paths."""
     given: Any = sources
     if isinstance(given, (list, tuple)):
