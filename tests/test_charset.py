@@ -82,7 +82,7 @@ def test_names_never_raise(charset: str) -> None:
         (b"\x1b$B-!\x1b(I6@\x1b(J\\", "iso2022_jp", "①ｶﾀ\\"),
         (b"\x1b$B-!\x1b$(D0!", "iso2022_jp", "①丂"),
         # Odd octets: the run stays visible, the rest is read.
-        (b"\x1b$B-!\x1b(B \x1b$B-!x\x1b(B", "iso2022_jp", "① \x1b$B-!x"),
+        (b"\x1b$B-!\x1b(B \x1b$B-!x\x1b(B", "iso2022_jp", "① ①\x1b$Bx\x1b(B"),
         (b"\xad\xa1\xad\xea", "euc_jp", "①㈱"),
         (b"\xad\xfe", "euc_jp", None),
         (b"\x81", "cp1252", "\x81"),

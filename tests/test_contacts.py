@@ -149,6 +149,13 @@ def test_hostile_lists_end(unit: str) -> None:
         ("株式会社 山田", ("株式会社 山田", "")),
         ("営業部 山田", ("営業部 山田", "")),
         ("高橋 花子（営業）", ("高橋 花子（営業）", "")),
+        ("お客様", ("お客様", "")),
+        ("皆様", ("皆様", "")),
+        ("三菱電機 御中", ("三菱電機 御中", "")),
+        ("保護者 各位", ("保護者 各位", "")),
+        ("山田 部長", ("山田 部長", "")),
+        ("朝日 新聞", ("朝日 新聞", "")),
+        ("横浜 市役所", ("横浜 市役所", "")),
         ("Acme, Inc.", ("Acme, Inc.", "")),
         ("Smith, Jr.", ("Smith, Jr.", "")),
         ("Sales, Tokyo", ("Sales, Tokyo", "")),
@@ -196,6 +203,14 @@ TARO = "山田 太郎"
 )
 def test_names_in_any_charset(field: bytes) -> None:
     assert people(mail(1, field))["t@example.org"][:3] == ("山田", "太郎", "t@example.org")
+
+
+def test_other_raw_values_of_the_block_help() -> None:
+    fields = [
+        b"Subject: " + "会議のお知らせ".encode("euc_jp"),
+        b"From: " + "山﨑".encode("euc_jp") + b" <t@x.org>",
+    ]
+    assert names(b"\n".join(fields)) == {"t@x.org": "山﨑"}
 
 
 def test_a_locale_helps_with_raw_text_that_does_not_say() -> None:

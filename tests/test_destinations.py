@@ -92,6 +92,17 @@ def test_each_message_stands_in_its_primary_folder(takeout: Path, tmp_path: Path
     assert verify(tmp_path / "eml").ok
 
 
+@pytest.mark.parametrize("given", ["がき", "か\u3099き"])
+@pytest.mark.parametrize("written", ["がき", "か\u3099き"])
+def test_a_label_is_the_same_however_its_letters_are_composed(
+    given: str, written: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.mbox"
+    path.write_bytes(mailbox([labelled(0, written), labelled(1, "Work")]))
+    report = unmbox.convert(path, tmp_path / "eml", exclude=[given])
+    assert (report.written, report.filtered, report.unmatched) == (1, 1, ())
+
+
 def test_a_link_in_the_folder_of_each_label(takeout: Path, tmp_path: Path) -> None:
     eml = tmp_path / "eml"
     unmbox.convert(takeout, eml, labels="link")

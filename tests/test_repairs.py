@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import io
 import re
 import tracemalloc
 from datetime import datetime
@@ -17,12 +18,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import unmbox
 from benchmarks.hostile_heads import SHAPES
 from eml_check import FROM_LINE, convert, convert_again, convert_mailbox, faults
 from unmbox import EmlWriter, Repair
 from unmbox import _made as made
 from unmbox._block import Block
 from unmbox._decode import decode_text, parameter
+from unmbox._encode import encode_addresses, encoded_words
 from unmbox._fields import MAX_FIELDS, Field, join_fields, split_block, split_fields
 from unmbox._headers import usual
 from unmbox._health import sound_fields
@@ -864,3 +867,48 @@ def test_memory_stays_flat_whatever_a_block_is_made_of(shape: str, size: int) ->
     finally:
         tracemalloc.stop()
     assert peak < (4 << 20) + 8 * len(block)
+
+
+DECLARED = b"\nContent-Type: text/plain; charset="
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        # Cut inside a character, as lists and gateways cut.
+        ("年末年始休業の".encode()[:-1] + b"..." + DECLARED + b"UTF-8", "年末年始休業\udce3\udc81..."),
+        ("会議の件で".encode("cp932") + b"\x82" + DECLARED + b"Shift_JIS", "会議の件で\udc82"),
+        # Digits and signs of full width, and kana of half, are as common as any.
+        ("第１２３回".encode("cp932") + DECLARED + b"Shift_JIS", "第１２３回"),
+        ("２０１０年１０月分".encode("cp932") + DECLARED + b"Shift_JIS", "２０１０年１０月分"),
+        ("TEL：０３−１２３４".encode("euc_jp") + DECLARED + b"EUC-JP", "TEL：０３−１２３４"),
+        ("Re: ﾃｽﾄﾒｰﾙ".encode("cp932") + DECLARED + b"Shift_JIS", "Re: ﾃｽﾄﾒｰﾙ"),
+        # The language is named, if not the charset.
+        ("御礼".encode("euc_jp") + DECLARED + b"ISO-2022-JP", "御礼"),
+        # Escapes say what it is, whatever it is called, and whatever is beside them.
+        (b"=?UTF-8?B?GyRCMnE1RBsoQg==?=", "会議"),
+        (b"=?us-ascii?B?GyRCMnE1RBsoQg==?=", "会議"),
+        (b"\x1b$B2q5D\x1b(H", "会議"),
+        (b"\x1b(IC=D\x1b(B", "ﾃｽﾄ"),
+        # A carrier's emoji, and half a character: the rest can be read.
+        (b"=?ISO-2022-JP?B?GyRCOiNGfHVBGyhC?=", "今日\x1b$BuA\x1b(B"),
+        (b"\x1b$B2q5D$N7o$\x1b(B", "会議の件\x1b$B$\x1b(B"),
+    ],
+)
+def test_raw_japanese_as_it_was_meant(subject: bytes, text: str) -> None:
+    block = b"\n".join([FROM, DATE, ID, b"Subject: " + subject, b"", b""])
+    mailbox = b"From a@b Tue Mar 19 09:13:51 2019\n" + block + b"text\n"
+    [message] = unmbox.messages(io.BytesIO(mailbox))
+    assert message.subject == text
+    if subject.isascii() and b"\x1b" not in subject:
+        return  # encoded-words stay as they are
+    [field] = [field for field in convert(block).fields if field.startswith(b"Subject:")]
+    assert field.isascii()
+    assert b"\x1b" not in field
+    said = decode_text(field.partition(b":")[2])
+    assert said.encode("utf-8", "surrogateescape") == text.encode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize("name", ["山田@営業", "山田@営業 太郎", "＠山田 a@営業"])
+def test_a_name_may_hold_an_at(name: str) -> None:
+    assert encode_addresses(f"{name} <x@y.jp>") == (f"{encoded_words(name)} <x@y.jp>", False)

@@ -41,12 +41,14 @@ _DECLARED: Final = {
 
 # Costs in bits that no list gives, set on generated texts: names and phrases made of the same lists.
 _ASCII_LETTER, _OTHER_LETTER, _SYMBOL, _UNDECODABLE = 6.0, 14.0, 17.0, 30.0
-_HALF_WIDTH, _RARE_CJK, _COMMON_CJK = 14.0, 22.0, 13.0
+_HALF_WIDTH, _RARE_CJK, _COMMON_CJK = 9.0, 22.0, 13.0
 # ASCII that text seldom has, and that is often the second octet of a CJK character.
 _ASCII_MARKS: Final = dict.fromkeys("^~`{}|\\", 6.0)
 _MARKS: Final = dict.fromkeys("“”‘’–—…€°«»„§№·¡¿ ´º", 7.0)
 _CJK_MARKS: Final = dict.fromkeys(
-    "、。・「」【】（）！？：；，．～〜“”‘’…《》－—　★☆◆■●○①②③④⑤⑥⑦⑧⑨⑩㈱№ⅠⅡⅢ", 8.0
+    "、。・「」【】（）！？：；，．～〜“”‘’…《》－—　★☆◆■●○①②③④⑤⑥⑦⑧⑨⑩㈱№ⅠⅡⅢ"
+    "０１２３４５６７８９／＝＆＃＋％＜＞￥〒→←↑↓♪※◎△▲□▽▼〇",
+    8.0,
 )
 # The patterns that a wrong charset makes: ASCII and other letters side by side where a language keeps
 # them apart, runs of accented letters, symbols inside words, final forms of letters before others,
@@ -80,6 +82,10 @@ _OTHER_SCRIPT: Final = 3.0
 _TAGS = re.compile(rb"<[!-;=?-~][\t-;=?-~]*>?|[\t-;=?-~]*[!-;=?-~]>")
 # Latin script has no such runs, and leaving it out here halves the time for all others.
 _LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
+# Where text was cut or folded, one character is broken; so many that are whole are no chance.
+_BROKEN = re.compile("[\udc80-\udcff]+(?: [\udc80-\udcff]+)?").findall
+_OF_THREE = re.compile("[\u0800-\ud7ff\ue000-\uffff]").findall
+_WHOLE: Final = 3
 
 
 _Reading = tuple[str, str]
@@ -114,6 +120,9 @@ def decode_8bit(
         codec = _cjk_codec(sample(body)) if body and may_be_chance(text) else ""
         cjk = common_cjk(raw, codec)
         return (text, "utf_8") if cjk is None else (cjk, codec)
+    nearly = raw.decode("utf_8", "surrogateescape")
+    if len(_BROKEN(nearly)) == 1 and len(_OF_THREE(nearly)) >= _WHOLE:
+        return nearly, "utf_8"
     priors = _priors(tuple(candidates[:8]), locale, prior)
     from_body = _from_body(sample(body), tuple(priors))
     before = {reading: bits + from_body.get(reading, 0.0) for reading, bits in priors.items()}
@@ -177,7 +186,10 @@ def _priors(candidates: tuple[str, ...], locale: str | None, prior: str = "") ->
         for language in languages.split()
     }
     for rank, codec in enumerate(map(codec_name, candidates)):
-        if codec is not None and codec != "ascii" and keeps_ascii(codec):
+        if codec is not None and codec.startswith("iso2022_jp"):  # the language is named, too
+            for near in ("cp932", "euc_jp"):
+                priors[near, "ja"] -= _PRIOR
+        elif codec is not None and codec != "ascii" and keeps_ascii(codec):
             for language in _languages(codec):
                 priors[codec, language] = min(2.0 * rank - _DECLARATION, priors.get((codec, language), 0.0))
     spoken = _languages(prior) if prior else []

@@ -34,7 +34,7 @@ _CODECS: Final = (frozenset(aliases.values()) - _NOT_TEXT) | frozenset(_ALIASES.
 
 no_text = re.compile("[\x80-\x9f\ud800-\uf8ff\ufffd]").findall
 """Finds characters that no text holds: what comes of a wrong charset."""
-_ESCAPES = re.compile(rb"\x1b(\$[@B]|\([BJI]|\$\(D)")
+_ESCAPES = re.compile(rb"\x1b(\$[@B]|\([BJIH]|\$\(D)")
 _TO_HIGH: Final = bytes(octet | 0x80 if 0x20 < octet < 0x7F else octet for octet in range(256))
 
 
@@ -100,7 +100,18 @@ def iso_2022_jp(raw: bytes) -> str | None:
         elif escape == b"$(D":
             pairs = re.sub(rb"[\xa1-\xfe]{2}", b"\x8f\\g<0>", run.translate(_TO_HIGH))
             text = decode_strictly(pairs, "euc_jp")
-        texts.append(text if text is not None else (b"\x1b" + escape + run).decode("ascii"))
+        texts.append(_pairs(escape, run) if text is None else text)
+    return "".join(texts)
+
+
+def _pairs(escape: bytes, run: bytes) -> str:
+    """A run of a JIS set in which some pair is none, such as a carrier's emoji, or half of one."""
+    if escape not in (b"$@", b"$B"):
+        return (b"\x1b" + escape + run).decode("ascii")
+    texts = []
+    for pair in (run[at : at + 2] for at in range(0, len(run), 2)):
+        text = decode_strictly(pair.translate(_TO_HIGH), "euc_jp") if len(pair) == 2 else None
+        texts.append((b"\x1b" + escape + pair + b"\x1b(B").decode("ascii") if text is None else text)
     return "".join(texts)
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from unmbox import _headers
 from unmbox._addresses import Mailbox, key_of, normalise, split_mailboxes
 from unmbox._decode import decode_addresses
-from unmbox._head import MessageHead
+from unmbox._head import MessageHead, unclear_in
 from unmbox._names import split_name
 from unmbox._opened import Opened
 from unmbox._parser import Parser
@@ -249,7 +249,8 @@ class Contacts:
     def _mailboxes(self, head: MessageHead, name: bytes) -> Iterator[Mailbox]:
         for value in _headers.find_all(head.block, name):
             if is_unclear(value) or b"\x1b" in value:
-                text = Raw8Bit([value], head.block, locale=self._locale).text(value)
+                known = unclear_in(head) or [value]
+                text = Raw8Bit(known, head.block, b"", self._locale, head.evidence[0]).text(value)
                 value = text.encode("utf-8", "surrogateescape")
             for person, address in _people_in(value) if len(value) < _LONG else _split(value):
                 if address and (new := self._moved.get(key_of(address))) is not None:

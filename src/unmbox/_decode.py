@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from ._charset import decode_8bit
-from ._codecs import codec_name, decode_strictly
+from ._codecs import codec_name, decode_strictly, iso_2022_jp
 
 # A fold of a field's value: its line end and one blank become one space.
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
@@ -143,7 +143,10 @@ def _sound_text(words: bytes) -> str | None:
     codec = codec_name(charset.decode("ascii"))
     if codec is None or codec in _NEVER_UTF8:
         return None
-    said = decode_strictly(b"".join(octets), codec)
+    whole = b"".join(octets)
+    if b"\x1b" in whole and not codec.startswith("iso2022"):
+        return None
+    said = decode_strictly(whole, codec)
     return None if said is None or "\n" in said or "\r" in said else said
 
 
@@ -317,6 +320,9 @@ class _Field:
         codec = codec_name(charset)
         if codec is None:
             return self.raw([octets])[0]
+        said = iso_2022_jp(octets) if b"\x1b" in octets and not codec.startswith("iso2022") else None
+        if said is not None:
+            return said  # its escapes say what it is, whatever it is called
         text = decode_strictly(octets, codec)
         if text is not None and (codec not in _NEVER_UTF8 or octets.isascii()):
             return text

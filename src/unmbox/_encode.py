@@ -37,6 +37,8 @@ _WORD_OF = re.compile(
 )
 _LEXEMES = re.compile(r'=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t]+|\\')
 _CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
+# What comes before an address in brackets is its name, whatever is in it.
+_IN_NAME = re.compile(r'[^,:;<>"()]{0,200}<').match
 _MARKS: Final = frozenset(",:;)>")
 _BETWEEN_PARENTHESES = re.compile(r"[^()]+")
 # But half of a character whose charset nobody knows.
@@ -330,7 +332,7 @@ def _segments(text: str) -> Iterator[tuple[str, str]]:
                 yield ("comment" if lexeme == ")" else "address"), whole
             continue
         if word and (lexeme[0] in ' \t(<>),:;"' or (word[0][0] == '"' and lexeme[0] != "@")):
-            yield _kind(word), "".join(word)
+            yield "word" if _IN_NAME(text, match.start()) else _kind(word), "".join(word)
             word = []
         if lexeme in _CLOSING:
             closing, depth, opened = _CLOSING[lexeme], 1, match.start()

@@ -25,10 +25,14 @@ _EAST_ASIAN = re.compile(f"[{_HAN}{_KANA}{_HANGUL}]")
 _EAST_ASIAN_PART = re.compile(f"[{_HAN}{_KANA}]{{1,5}}|[{_HANGUL}]{{1,4}}")
 _KATAKANA = re.compile("[\u30a1-\u30ff\uff66-\uff9f]+")
 # "Taro-sama" is how he is addressed, not how he is called.
-_HONORIFIC = re.compile(r"(?<=\S)(?:\s*(?:様|さま|殿|先生)|\s+(?:さん|氏))$")
+_HONORIFIC = re.compile(
+    r"(?<=\S)(?<!お客)(?<!お得意)(?<!^[奥皆])(?:\s*(?:様|さま|殿|先生)|\s+(?:さん|氏|君|くん|ちゃん))$"
+)
 _ORGANISATION_EA = re.compile(
     "会社|法人|[(（][株有][)）]|㈱|㈲|銀行|組合|協会|学校|大学|学園|病院|医院|事務|本部|支店|支社|営業|本店"
     "|[部課係室局店社会](?:$| )|担当|窓口|受付|案内|お知らせ|通知|配信|編集"
+    "|(?:御中|各位|[部課係社所院局店支]長|会長|専務|常務|主任|教授)$"
+    "|電機|電気|電力|電鉄|新聞|放送|役所|役場|商店|商事|製作所|工業|建設|保険|証券|出版|クリニック|ホテル"
     "|センター|サポート|サービス|ショップ|ストア|ニュース|チーム|グループ|スタッフ|メール|ジャパン|クラブ"
 )
 # A word of one, in mixed or in upper case; initials and apostrophes are a part of names.

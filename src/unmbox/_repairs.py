@@ -34,7 +34,7 @@ _ADDRESSES: Final = frozenset(
 _PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
 _OF_A_KIND: Final = _ADDRESSES | _PARAMETERS | STRUCTURED
 # Text in it is 7-bit, and still none that a reader would know to decode.
-_ISO_2022: Final = b"\x1b$"
+_ISO_2022 = re.compile(rb"\x1b(?:\$|\(I)").search
 
 _Apply = Callable[[Block], None]
 
@@ -356,7 +356,7 @@ def _raw(block: Block, keys: frozenset[bytes] | None) -> list[Field]:
     return [
         field
         for field in fields
-        if not field.raw.isascii() or (_ISO_2022 in field.raw and not block.text(field).isascii())
+        if not field.raw.isascii() or (_ISO_2022(field.raw) and not block.text(field).isascii())
     ]
 
 

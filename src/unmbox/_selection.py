@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timezone
 from typing import NamedTuple
+from unicodedata import normalize
 
 from unmbox._addresses import key_of, split_mailboxes
 from unmbox._folders import LabelTable
@@ -126,13 +127,18 @@ class Selection:
                 )
 
             return _Term(text, is_same, is_own=False)
-        key = wanted.casefold()
+        key = _folded(wanted)
         below = key + "/"
 
         def is_in(_: MessageHead, labels: Sequence[str], _state: State) -> bool:
-            return any(label == key or label.startswith(below) for label in map(str.casefold, labels))
+            return any(label == key or label.startswith(below) for label in map(_folded, labels))
 
         return _Term(text, is_in)
+
+
+def _folded(label: str) -> str:
+    """One form for all spellings of a label; macOS gives its kana and accents in two characters."""
+    return label.casefold() if label.isascii() else normalize("NFC", label).casefold()
 
 
 def addresses(head: MessageHead, fields: Iterable[str]) -> Iterable[str]:
