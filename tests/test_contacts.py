@@ -206,11 +206,10 @@ def test_names_in_any_charset(field: bytes) -> None:
 
 
 def test_other_raw_values_of_the_block_help() -> None:
-    fields = [
-        b"Subject: " + "会議のお知らせ".encode("euc_jp"),
-        b"From: " + "山﨑".encode("euc_jp") + b" <t@x.org>",
-    ]
-    assert names(b"\n".join(fields)) == {"t@x.org": "山﨑"}
+    subject, name = "会議のお知らせ".encode("euc_jp"), "山﨑".encode("euc_jp", "replace")
+    field = b"Subject: " + subject + b"\nFrom: \xbb\xb3\xf9\xf5 <t@x.org>"
+    assert name != b"\xbb\xb3\xf9\xf5", "Python's own codec lacks the second letter"
+    assert names(field) == {"t@x.org": "山﨑"}
 
 
 def test_a_locale_helps_with_raw_text_that_does_not_say() -> None:

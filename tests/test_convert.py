@@ -344,6 +344,22 @@ class AsyncOpen(AsyncTargets):
         return self.Target()
 
 
+def test_a_sink_may_begin_to_settle_late(write: Any) -> None:
+    class Late(Folder):
+        settled = 0
+
+        def open(self, message: Any) -> Any:
+            self.settle = self._settle
+            return super().open(message)
+
+        def _settle(self) -> None:
+            self.settled += 1
+
+    sink = Late()
+    unmbox.convert(write("a.mbox", mailbox([mail(1)])), sink)
+    assert sink.settled
+
+
 @pytest.mark.parametrize("sink", [AsyncTargets, AsyncOpen])
 def test_an_async_sink_is_refused(sink: type[Any], write: Any, tmp_path: Path) -> None:
     source, manifest = write("a.mbox", mailbox([mail(1)])), tmp_path / "record.sqlite"
@@ -443,6 +459,13 @@ def test_the_record_and_the_name_say_what_the_eml_says(
     assert [told[0][:10], *told[1:]] == [day, sender, message_id, "hello"]
     [path] = emls(eml)
     assert path.startswith(f"{day[:4]}/{day[5:7]}/{day}_")
+
+
+@pytest.mark.parametrize("empty", [b"From:", b"From:\n <>", b"From:\r\n , ;"])
+def test_the_first_from_that_names_anybody(empty: bytes, write: Any, eml: Path) -> None:
+    block = empty + b"\nFrom: real@example.org\nSubject: x\n\nbody\n"
+    unmbox.convert(write("a.mbox", b"From x@example.org Fri Jan  1 00:00:00 2021\n" + block), eml)
+    assert column(eml, "sender") == ["real@example.org"]
 
 
 def test_without_any_other_date_a_relays_counts(write: Any, eml: Path) -> None:

@@ -96,7 +96,7 @@ def add_each(index: DedupIndex, messages: list[Entry]) -> list[Verdict]:
         (b'"<a@b>"', b"a@b"),
         (b"<a@b> <c@d>", b"a@b"),
         (b"<> <a@b>", b"a@b"),
-        (b"<x$<>%@b>", b"x$<>%@b"),
+        (b"<x$<>%@b>", None),
         (b"no id at all", None),
         (b"Mail from PC-FAX", None),
         (b"<  >x", None),

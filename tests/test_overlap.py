@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sqlite3
+import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,13 +95,56 @@ def test_a_killed_first_run_is_no_obstacle(box: Path) -> None:
     assert unmbox.convert(box, home).written == 3
 
 
+def test_an_archive_of_ones_own_beside_volumes(tmp_path: Path) -> None:
+    """Its name may be that of a volume; what the manifest does not name is not ours."""
+    home = tmp_path / "home"
+    home.mkdir()
+    box = tmp_path / "box.mbox"
+    box.write_bytes(mailbox(WITHOUT_ID))
+    unmbox.convert(box, home / "mail.zip", zip_entries=2)
+    assert {path.name for path in home.glob("*.zip")} == {"mail.zip", "mail-002.zip"}
+    with zipfile.ZipFile(home / "mail-2019.zip", "w") as archive:
+        archive.writestr("other.mbox", mailbox([mail(7), mail(8)]))
+    assert unmbox.convert(home, tmp_path / "out").written == 2
+
+
+@pytest.mark.parametrize("name", ["out", "X.ZIP", "x.zip"])
+def test_a_destination_is_known_through_links_and_in_capitals(name: str, box: Path) -> None:
+    home, manifest = box.parent, box.parent.parent / "record.sqlite"
+    link = home.parent / "link"
+    link.symlink_to(home)
+    entries = 1 if name.lower().endswith(".zip") else None
+    for source in (home, link, home):
+        unmbox.convert(source, home / name, manifest=manifest, zip_entries=entries, dedup="off")
+    with closing(sqlite3.connect(manifest)) as record:
+        [(uris,)] = record.execute("SELECT group_concat(uri, ' ') FROM source").fetchall()
+    assert set(uris.split()) == {str(box), str(link / box.name)}
+
+
+@pytest.mark.parametrize("name", [b"b\xff.mbox", b"b\xff.eml"])
+def test_a_name_that_is_no_utf8_is_none_of_ours(name: bytes, tmp_path: Path, box: Path) -> None:
+    eml = tmp_path / "eml"
+    unmbox.convert(box, eml)
+    odd = eml / os.fsdecode(name)
+    odd.write_bytes(mailbox([mail(9)]))
+    assert unmbox.convert(odd, eml).messages == 1
+
+
 def test_what_is_written_is_known_by_its_name(tmp_path: Path) -> None:
-    for name in ("mail-manifest.sqlite", "eml/unmbox-manifest.sqlite"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    ours = {"mail.zip", "mail-002.zip", "mail-1000.zip", "mail-aside", "eml"}
-    others = {"mail-001.zip", "mail-2.zip", "mail.mbox", "other.zip", "other-002.zip", "mail-asides"}
+    unmbox.convert(io.BytesIO(mailbox(WITHOUT_ID)), tmp_path / "mail.zip", zip_entries=2)
+    unmbox.convert(io.BytesIO(mailbox(WITHOUT_ID)), tmp_path / "eml")
+    ours = {"mail.zip", "mail-002.zip", "mail-aside", "eml"}
+    others = {
+        "mail-001.zip",
+        "mail-2.zip",
+        "mail-2019.zip",
+        "mail.mbox",
+        "other.zip",
+        "other-002.zip",
+        "mail-a",
+    }
     for name in ours | others:
         assert is_written(str(tmp_path / name)) == (name in ours), name
-    assert is_written("/a/other-003.zip", "/a/other.zip")
-    assert is_written("/a/other", "/a/other")
+    assert is_written("/b/other-003.ZIP", "/a/other-003.ZIP", "/a/other.zip")
+    assert is_written("/b/other", "/a/other", "/a/other")
+    assert not is_written("/a/other", "/b/other", "/a/other")

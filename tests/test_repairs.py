@@ -30,6 +30,7 @@ from unmbox._fields import MAX_FIELDS, Field, join_fields, split_block, split_fi
 from unmbox._headers import usual
 from unmbox._health import sound_fields
 from unmbox._judge import MAX_HEAD
+from unmbox._message_id import normalise_message_id
 from unmbox._repairs import RULES, repair
 from unmbox.events import Body, End, Head, HeadRest
 
@@ -912,3 +913,10 @@ def test_raw_japanese_as_it_was_meant(subject: bytes, text: str) -> None:
 @pytest.mark.parametrize("name", ["山田@営業", "山田@営業 太郎", "＠山田 a@営業"])
 def test_a_name_may_hold_an_at(name: str) -> None:
     assert encode_addresses(f"{name} <x@y.jp>") == (f"{encoded_words(name)} <x@y.jp>", False)
+
+
+@given(st.text('<>()"\\ @a.none\xe9', max_size=12).map(lambda text: text.encode("latin-1")))
+def test_what_is_an_id_to_the_index_is_one_in_the_eml(value: bytes) -> None:
+    eml = convert(b"\n".join([FROM, DATE, b"Message-Id: " + value, b"", b""]))
+    made = "missing-message-id" in eml.codes
+    assert made == (normalise_message_id(value) is None)

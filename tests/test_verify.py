@@ -18,7 +18,7 @@ import pytest
 
 import unmbox
 from ledger import OPTIONS, mailbox, rows, run, tree
-from unmbox import EmlWriter, _job, _verify
+from unmbox import EmlWriter, _batches, _job, _log, _verify
 from unmbox._paths import Paths
 from unmbox._record import Digests, checksum, source_sum
 from unmbox._schema import create, options_sum
@@ -705,12 +705,50 @@ def test_what_was_taken_from_the_record_as_a_whole(
     assert found(eml)
 
 
-def test_what_could_not_be_read_at_all(tmp_path: Path, mails: dict[str, bytes]) -> None:
+def test_what_could_not_be_read_behind_a_thousand_others(tmp_path: Path, mails: dict[str, bytes]) -> None:
+    many, last, eml = tmp_path / "many", tmp_path / "last", tmp_path / "eml"
+    for folder, number in ((many, 1_100), (last, 1)):
+        folder.mkdir()
+        for each in range(number):
+            (folder / f"{each:04}.mbox").write_bytes(b"Rar!\x1a\x07")
+        (folder / "x.mbox").write_bytes(mails["a.mbox"])
+    unmbox.convert([many, last], eml)
+    assert {path for kind, path in found(eml) if kind == "damaged"} == {str(many), str(last)}
+
+
+@pytest.mark.parametrize("again", ["grown", "last step"])
+def test_a_run_that_was_cut_short_has_removed_nothing(
+    tmp_path: Path, mails: dict[str, bytes], again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eml, folder = tmp_path / "eml", tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.mbox").write_bytes(mails["a.mbox"])
+    with monkeypatch.context() as patch:
+        if again == "grown":
+            unmbox.convert(folder, eml)
+            (folder / "b.mbox").write_bytes(mails["b.mbox"])
+            patch.setattr(_batches.Batches, "_write", lambda *_: 1 / 0)
+        else:
+            patch.setattr(Manifest, "settle", lambda *_: 1 / 0)
+        patch.setattr(_batches.Batches, "stop", lambda _: None)
+        with pytest.raises(ZeroDivisionError):
+            unmbox.convert(folder, eml)
+    if again == "grown":
+        (folder / "a.mbox").write_bytes(mails["a.mbox"] + b"\n")
+        with pytest.raises(UsageError, match="has changed"):
+            unmbox.convert(folder, eml)
+    assert not [path for _, path in found(eml) if path == "meta seal"]
+
+
+def test_what_could_not_be_read_at_all(
+    tmp_path: Path, mails: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It has no row, and is told until it can be."""
     eml, good = tmp_path / "eml", tmp_path / "a.mbox"
     bad = tmp_path / os.fsdecode(b"b\xff.mbox")
     good.write_bytes(mails["a.mbox"])
     bad.write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(99))
+    monkeypatch.setattr(_log, "warning", lambda *_: None)  # pytest's workers cannot pass on such a name
     assert unmbox.convert([good, bad], eml).damaged
     for _ in range(2):
         assert found(eml) == [("damaged", str(tmp_path / "b\\xff.mbox"))]

@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from unmbox._batches import Batches
 from unmbox._copies import Copies
+from unmbox._destination import real_name
 from unmbox._job import Job
 from unmbox._opened import Opened
 from unmbox._orders import Orders
@@ -167,7 +168,7 @@ def _kept_apart(
     if manifest == "":
         raise UsageError("the manifest's name is empty, perhaps a variable that is not set: name a file")
     if isinstance(destination, (str, os.PathLike)):
-        opened.destination = uri_of(destination)
+        opened.destination = real_name(uri_of(os.path.realpath(destination)))
         refuse_own(opened.paths(), destination, manifest)
     return manifest
 

@@ -24,6 +24,8 @@ _OPENING = re.compile(rb"=\?([!-<>@-~]{0,60})\?([BbQq])\?")
 # In Q text a stray question mark may stand before an encoded octet: `What?=20now?=`.
 _CLOSING_Q = re.compile(rb"\?=(?![0-9A-F]{2})")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+")
+_BASE64_DIGITS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 _LEADING_BASE64 = re.compile(rb"[A-Za-z0-9+/=]*")
 _LEADING_Q = re.compile(rb"[^\s?]*")
@@ -301,8 +303,11 @@ class _Field:
         octets = [word.octets for word in words]
         whole = b"".join(octets)
         codec = codec_name(charset)
-        if _is_cut_inside(words):
-            whole = _rejoined(words)  # in charsets of one octet a letter anything else would be text, too
+        if codec is not None and _may_be_cut_inside(words):
+            # In a charset of one octet a letter whatever comes of the pieces is text.
+            together = _rejoined(words)
+            if _is_cut_inside(words) or (_controls(whole, codec) and not _controls(together, codec)):
+                whole = together
         if codec is not None and len(words) > 1 and decode_strictly(whole, codec) is None:
             # Each may be whole in itself (ISO 2022), or base64 was cut at any place.
             for parts in (octets, [_rejoined(words)]):
@@ -370,12 +375,26 @@ def _octets(word: _Word) -> bytes | None:
     return b"".join([_unbase64(run) for run in _BASE64.findall(text)])
 
 
-def _is_cut_inside(words: list[_Word]) -> bool:
-    """Whether one base64 text was cut, inside a group of four, into these encoded-words."""
+def _may_be_cut_inside(words: list[_Word]) -> bool:
+    """Whether these encoded-words may be one base64 text that was cut inside a group of four."""
     sizes = [len(word.text) for word in words]
     if sum(sizes) % 4 or not any(size % 4 for size in sizes):
         return False
     return all(word.encoding == b"B" for word in words) and not any(b"=" in word.text for word in words[:-1])
+
+
+def _is_cut_inside(words: list[_Word]) -> bool:
+    """Whether they surely are: a word that is whole, and lacks its padding, ends in bits that are zero."""
+    for text in (word.text for word in words[:-1]):
+        spare = {1: 63, 2: 15, 3: 3}.get(len(text) % 4, 0)
+        if spare and _BASE64_DIGITS.find(text[-1:]) & spare:
+            return True
+    return False
+
+
+def _controls(octets: bytes, codec: str) -> bool:
+    text = decode_strictly(octets, codec)
+    return text is None or _CONTROL.search(text) is not None
 
 
 def _rejoined(words: list[_Word]) -> bytes:

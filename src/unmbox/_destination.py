@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import closing
 from pathlib import Path
 
 MANIFEST_NAME = "unmbox-manifest.sqlite"
+VOLUME_KEY = "volume."
+"""What the keys in a manifest's `meta` begin with that name volumes."""
 
 # The second volume of NAME.zip is NAME-002.zip.
-_OF_ZIP = re.compile(r"(.+)(?:-(?!00[01]\.)\d{3,}\.zip|-aside)", re.IGNORECASE | re.DOTALL).fullmatch
+_OF_ZIP = re.compile(r"(.+)(?:-(?!00[01]\.)(\d{3,})\.zip|-aside)", re.IGNORECASE | re.DOTALL).fullmatch
 
 
 def is_zip(destination: object) -> bool:
@@ -31,8 +34,41 @@ def aside_of(destination: str | os.PathLike[str]) -> str:
     return f"{Path(os.fsdecode(destination)).stem}-aside"
 
 
-def is_written(path: str, destination: str = "") -> bool:
-    """Whether a path is a destination of unmbox's (this one, say), a volume, or the folder beside volumes."""
+def is_written(path: str, real: str = "", destination: str = "") -> bool:
+    """Whether a path is a destination of unmbox's, a volume of one, or the folder beside volumes.
+
+    `destination` is one for certain, by its `real_name`; `real` is the path's own, without links.
+    """
     found = _OF_ZIP(path)
-    places = [path, f"{found[1]}.zip"] if found else [path]
-    return destination in places or any(os.path.lexists(manifest_of(place)) for place in places)
+    if destination and destination in _places(real):
+        return True
+    if os.path.lexists(manifest_of(path)):
+        return True
+    if not found:
+        return False
+    manifest = manifest_of(f"{found[1]}.zip")
+    return os.path.lexists(manifest) and (not found[2] or _names_volume(manifest, Path(path).name))
+
+
+def real_name(path: str) -> str:
+    """A path, with the suffix of a ZIP in small letters, for its volumes to be known by."""
+    return f"{path[:-4]}.zip" if path.lower().endswith(".zip") else path
+
+
+def _places(path: str) -> list[str]:
+    """The destinations that a path may belong to: itself, and the ZIP of which it is a volume."""
+    found = _OF_ZIP(path)
+    return [real_name(path), f"{found[1]}.zip"] if found else [real_name(path)]
+
+
+def _names_volume(manifest: Path, name: str) -> bool:
+    """Whether a manifest names a volume; also where it cannot be asked, for a run may be writing it."""
+    import sqlite3
+
+    try:
+        uri = f"{manifest.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=0)) as record:
+            query = "SELECT 1 FROM meta WHERE key = ?"
+            return record.execute(query, (VOLUME_KEY + name,)).fetchone() is not None
+    except (sqlite3.Error, UnicodeEncodeError):
+        return True

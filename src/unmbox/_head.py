@@ -17,7 +17,7 @@ from unmbox.events import Head
 from unmbox.labels import Beside
 
 _DATE, _FROM, _MESSAGE_ID, _LABELS = b"date", b"from", b"message-id", b"x-gmail-labels"
-_NOBODY = b"<>,; \t"  # a From of these alone is empty
+_NOBODY = b"<>,; \t\r\n"  # a From of these alone is empty
 _ADDRESSES = frozenset(
     b"from to cc bcc sender reply-to return-path delivered-to"
     b" resent-from resent-to resent-cc resent-sender".split()

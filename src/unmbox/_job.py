@@ -100,9 +100,10 @@ class Job:
             batches.tally.missing += self._missing(sources)
             batches.flush()
             if self._manifest:
-                self._manifest.note(UNDER_WAY, None)
                 self._note_amiss(self._manifest, sources)
             batches.settle()
+            if self._manifest:
+                self._manifest.note(UNDER_WAY, None)
         except BaseException as error:
             if isinstance(error, DestinationError):
                 error.under_way = True

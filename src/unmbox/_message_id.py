@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 plain_id = re.compile(rb'\s*<([^\s<>()"\\]+)>\s*').fullmatch
+# One word, and none of what begins a comment or a quoted string.
+_bare_id = re.compile(rb"<?([!#-'*-;=?-\[\]-~]+)>?").fullmatch
 _bracketed = re.compile(rb"<([^<>]+)>").search
 _comment_marks = re.compile(rb'\\.|[()"]', re.DOTALL).finditer
 
@@ -21,8 +23,8 @@ def normalise_message_id(raw: bytes) -> bytes | None:
     text = _without_comments(raw).strip()
     if match := _bracketed(b"".join(text.split())):
         return match[1]
-    is_word = len(text.split()) == 1 and text.strip(b'<>()"\\')
-    return text.strip(b"<>") if is_word else None
+    bare = _bare_id(text)
+    return bare[1] if bare else None
 
 
 def _without_comments(raw: bytes) -> bytes:

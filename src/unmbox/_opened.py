@@ -60,6 +60,7 @@ class Opened:
     def __init__(self, given: SourcesLike, *, one: bool = False) -> None:
         self.damaged: list[Damage] = []
         self.amiss: dict[str, list[str]] = {}
+        self._noted: list[str] = []  # of what is being read
         self.empty: list[str] = []
         self.absent: list[Absent] = []
         self._parts: dict[str, Takeout] = {}
@@ -102,16 +103,16 @@ class Opened:
         any_found, name = False, ""
         for uri, given in self._given.items():
             found = False
-            damages = len(self.damaged)
+            self._noted = []
             for source in self._sources(given, self._note, listing=False):
                 if source is not None:
                     found = any_found = True
                     yield source
             name = str(given) if isinstance(given, Path) else given.name
-            if len(self.damaged) > damages:
-                self.amiss[uri] = [str(damage) for damage in self.damaged[damages:][:_MOST_AMISS]]
+            if self._noted:
+                self.amiss[uri] = self._noted
             # Of an export in parts, some hold no mail: photographs, say.
-            if not (found or len(self.damaged) > damages or Takeout.of(name)):
+            if not (found or self._noted or Takeout.of(name)):
                 self.empty.append(name)
         self.absent += absent(self._parts.values())
         if not any_found:
@@ -136,13 +137,15 @@ class Opened:
         _log.warning("damaged: %s", damage)
         if len(self.damaged) < MAX_DAMAGED:
             self.damaged.append(damage)
+        if len(self._noted) < _MOST_AMISS:
+            self._noted.append(str(damage))
 
     def _sources(self, given: Source | Path, note: _Note, *, listing: bool) -> Iterator[Source | None]:
         if isinstance(given, Source):
             yield from self._taken_apart(given, note, listing=listing)
             return
-        root = uri_of(given)
-        for source, certain in search(given, lambda uri: self._is_passed(uri, root), note):
+        root, real = uri_of(given), uri_of(os.path.realpath(given))
+        for source, certain in search(given, lambda uri: self._is_passed(uri, root, real), note):
             path = Path(source.name)
             if certain:
                 yield source
@@ -155,9 +158,13 @@ class Opened:
                 why = getattr(error.__cause__, "strerror", None) or error.strerror
                 note(Damage(source.name, error.offset, f"it cannot be read: {why}"))
 
-    def _is_passed(self, uri: str, root: str) -> bool:
-        """Whether a search leaves a path to others: to a source of its own, or to a destination."""
-        return uri != root and (uri in self._given or is_written(uri, self.destination))
+    def _is_passed(self, uri: str, root: str, real: str) -> bool:
+        """Whether a search leaves a path to others: to a source of its own, or to a destination.
+
+        It follows no links, but its `root`, which is `real` in truth, may be one.
+        """
+        beyond = uri[len(root) :]
+        return bool(beyond) and (uri in self._given or is_written(uri, real + beyond, self.destination))
 
     def _taken_apart(self, source: Source, note: _Note, *, listing: bool) -> Iterator[Source | None]:
         if part := Takeout.of(source.name):

@@ -47,12 +47,22 @@ def refuse_own(
         volumes = {volume.name for volume in volumes_of(record)}
         aside = aside_of(destination) if packs else ""
         for path, name in inside:
+            if not _has_utf8(name):
+                continue  # no name of ours
             beside = not packs or name == aside or name.startswith(aside + "/")
             if name in volumes or (beside and query(_NAMES, {"path": name}).fetchone()):
                 raise UsageError(
                     f"{path} was written by unmbox into this very destination: name the mailbox that it is "
                     "from, or choose another destination"
                 )
+
+
+def _has_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _real(path: str | os.PathLike[str]) -> Path:

@@ -51,7 +51,11 @@ class _Given:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._looked = False
-        self.settle: Callable[[], object] | None = getattr(sink, "settle", None)
+
+    @property
+    def settle(self) -> Callable[[], object] | None:
+        """The sink's own, if it has one by now."""
+        return getattr(self._sink, "settle", None)
 
     def open(self, message: Dated, /) -> Target:
         """A target for this message."""

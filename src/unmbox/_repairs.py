@@ -16,14 +16,13 @@ from typing import Final
 from unmbox import _encode, _made
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
 from unmbox._fields import MAX_LINE, Field
+from unmbox._message_id import normalise_message_id
 from unmbox._parameters import encode_parameters
 from unmbox._signatures import DAMAGE
 
 _STRAY = re.compile(rb">?From (?![ \t]*:)").match
 _NOT_A_NAME = re.compile(rb"[^\s:]*:").match
 _IN_BRACKETS = re.compile(rb"<[ \t]*[^<> \t][^<>]*>").search
-# One word, and none of what begins a comment or a quoted string: "(null)" would be an ID of many mails.
-_BARE_ID = re.compile(rb"<?([!#-'*-;=?-\[\]-~]+)>?").fullmatch
 _BOOKKEEPING: Final = frozenset(b"content-length status x-status x-keywords x-uid x-imap x-imapbase".split())
 _ONCE: Final = frozenset(b"from subject date message-id to cc sender reply-to".split())
 _ADDRESSES: Final = frozenset(
@@ -193,13 +192,11 @@ def _bookkeeping(block: Block) -> None:
 def _bad_message_id(block: Block) -> None:
     """A Message-ID without brackets gets them; one that holds no identifier is moved out of the way."""
     for field in block.called(b"message-id"):
-        if _IN_BRACKETS(field.value):
-            continue
-        bare = _BARE_ID(field.value)
-        if bare:
-            block.rewrite("bad-message-id", field, field.name + b": <" + bare[1] + b">")
-        else:
+        name = normalise_message_id(field.value)
+        if name is None:
             block.rename("bad-message-id", field, ORIGINAL)
+        elif not _IN_BRACKETS(field.value):
+            block.rewrite("bad-message-id", field, field.name + b": <" + name + b">")
 
 
 @_rule("bad-date", "RFC 5322 §3.3, §4.3", _REMOVES)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from unicodedata import normalize
 
+from unmbox._destination import VOLUME_KEY
+
 if TYPE_CHECKING:
     import sqlite3
 
-VOLUME_KEY = "volume."
-"""What the keys in a manifest's `meta` begin with that name volumes."""
 END = 22
 """Octets of the record that ends a volume, without a comment (APPNOTE 4.3.16)."""
 _PIECE = 1 << 16

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from unmbox._destination import VOLUME_KEY
 from unmbox._place import Place
 from unmbox._schema import our_errors
-from unmbox._volume import VOLUME_KEY, Volume, volumes_of
+from unmbox._volume import Volume, volumes_of
 from unmbox.errors import DestinationError
 from unmbox.manifest import Manifest, Written
 from unmbox.zips import ZipSink, taken

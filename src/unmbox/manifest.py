@@ -239,7 +239,6 @@ class Manifest:
         execute("DELETE FROM message WHERE id >= ?", (first,))
         for table in ("file", *_DETAILS):
             execute(f"DELETE FROM {table} WHERE message >= ?", (first,))  # noqa: S608
-        execute("DELETE FROM meta WHERE key = 'seal'")
         execute(
             "DELETE FROM candidate WHERE EXISTS (SELECT 1 FROM pending AS p "
             "WHERE p.id = candidate.source_id AND p.offset <= candidate.offset)"
@@ -247,6 +246,7 @@ class Manifest:
         if execute("SELECT 1 FROM sqlite_master WHERE name = 'dedup'").fetchone():
             with DedupIndex(connection=self.connection) as index:
                 index.forget(first)
+            execute("UPDATE meta SET value = ? WHERE key = 'seal'", (seal(execute) or "",))
         for _, *values in execute("SELECT * FROM pending ORDER BY first DESC").fetchall():
             execute(_REPLACE_SOURCE, values)
         execute("DELETE FROM pending")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -191,6 +191,8 @@ def as_list(sources: SourcesLike) -> list[SourceLike]:
     lone = _is_octets(given) or isinstance(given, (str, os.PathLike, Readable))
     if lone or not isinstance(given, Iterable):
         return [given]
+    if isinstance(given, Sized) and not given:
+        return []
     items = iter(given)
     first: Any = next(items, b"")
     return [chain((first,), items)] if _is_octets(first) else [first, *items]
