@@ -488,6 +488,35 @@ def test_an_octet_flipped_in_deflated_mail_loses_only_what_follows(tmp_path: Pat
     assert any("/b.mbox" in uri for uri in sources_of(tmp_path / "eml"))
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_cannot_be_unpacked_and_may_be_a_mailbox_is_told(stream: bool, tmp_path: Path) -> None:
+    """Thunderbird's have no suffix, and without its first octets nothing else could tell."""
+    data = bytearray(zipped({"a.mbox": mailbox(1), "Mail/Inbox": mailbox(2), "photo.jpg": b"x"}))
+    for sign, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # the flags of the second and third entries
+        start = data.index(sign)
+        for _ in range(2):
+            start = data.index(sign, start + 4)
+            data[start + at] |= 1
+    path = write(tmp_path / "a.zip", bytes(data))
+    report = unmbox.convert(io.BytesIO(data) if stream else path, tmp_path / "eml")
+    assert report.messages == 1
+    [damage] = report.damaged
+    assert damage.source.endswith("Mail/Inbox")
+    assert "encrypted" in damage.reason
+
+
+def test_a_name_that_comes_twice_in_a_tar(tmp_path: Path) -> None:
+    """As `tar -r` leaves it."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for numbers in (range(5), range(5, 12)):
+            octets = mailbox(*numbers)
+            info = tarfile.TarInfo("Inbox.mbox")
+            info.size = len(octets)
+            archive.addfile(info, io.BytesIO(octets))
+    check(write(tmp_path / "a.tar", out.getvalue()), tmp_path / "eml", 12)
+
+
 def test_an_encrypted_entry(tmp_path: Path) -> None:
     data = bytearray(zipped({"a.mbox": mailbox(1), "b.mbox": mailbox(2)}))
     for sign, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):

@@ -1262,3 +1262,20 @@ def test_a_reader_that_has_seen_enough(arguments: str) -> None:
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
+def test_inspect_counts_copies_as_convert_does(newline: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.mbox"
+    one = MESSAGE.rstrip(b"\n") + b"\n\n"
+    path.write_bytes((one + one.replace(b"Hello.\n", b"Hello.\n\n\n")).replace(b"\n", newline))
+    found = unmbox_("inspect", "--deep", "--json", path).json
+    report = unmbox.convert(path, tmp_path / "eml")
+    assert (found["duplicates"], found["collisions"]) == (report.duplicates, report.collisions) == (1, 0)
+
+
+def test_inspect_knows_the_sender_that_convert_records(tmp_path: Path) -> None:
+    path = tmp_path / "a.mbox"
+    path.write_bytes(MESSAGE.replace(b"From: a@", b"From:\nFrom: real@"))
+    [sender] = unmbox_("inspect", "--json", path).json["senders"]
+    assert "real@example.org" in json.dumps(sender)

@@ -522,3 +522,12 @@ def test_json_tells_of_damage_and_missing_parts(tmp_path: Path) -> None:
     assert said["damaged"][0]["reason"]
     assert len(said["missing"]) == 1
     assert said["contacts"]
+
+
+def test_first_and_last_are_days_in_their_order() -> None:
+    """Each is its writer's own day, and an earlier instant may be of a later one."""
+    early = "Date: Fri, 1 Jan 2016 00:30:00 +1400\nFrom: a@x.org"
+    late = "Date: Thu, 31 Dec 2015 11:00:00 +0000\nFrom: a@x.org"
+    # The first Date of several counts.
+    found = people(mail(1, early), mail(2, late))
+    assert found["a@x.org"][5:] == ("2015-12-31", "2016-01-01")

@@ -193,6 +193,11 @@ def test_a_scheme_that_nobody_knows(tmp_path: Path) -> None:
         ("https://host/list?sp=1&sv=2", "https://host/list?sp=1&sv=2"),
         ("https://host/get?token=abc", "https://host/get?token=ba7816bf"),
         ("s3://bucket/what?.mbox", "s3://bucket/what?.mbox"),
+        ("http://me:sec@ret@host/a.mbox", "http://me@host/a.mbox"),
+        ("https://ghp_secret@host/a.mbox", "https://host/a.mbox"),
+        ("zip://a.mbox::http://me:secret@host/x.zip", "zip://a.mbox::http://me@host/x.zip"),
+        ("https://host/files/1?alt=media&key=abc", "https://host/files/1?alt=media&key=ba7816bf"),
+        ("https://host/a?rlkey=x&password=y&dl=1", "https://host/a?dl=1"),
     ],
 )
 def test_what_only_lets_one_in_is_not_told(url: str, shown: str) -> None:
@@ -234,3 +239,18 @@ def test_a_server_that_does_not_answer_is_told_as_such(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/a.mbox"
         with pytest.raises(unmbox.SourceError, match="Cannot connect"):
             unmbox.convert(url, tmp_path / "eml")
+
+
+@pytest.mark.parametrize(
+    "url", ["zip://a.mbox::http://me:secret@127.0.0.1:9/x.zip", "zip://a.mbox::file:///no.zip"]
+)
+def test_a_chain_whose_outer_file_cannot_be_had(url: str, tmp_path: Path) -> None:
+    with pytest.raises((unmbox.SourceError, unmbox.UsageError)) as raised:
+        unmbox.convert(url, tmp_path / "eml")
+    assert "secret" not in str(raised.value)
+    assert not (tmp_path / "eml").exists()
+
+
+def test_a_query_hides_no_suffix(server: Server, tmp_path: Path) -> None:
+    (server.folder / "one.eml").write_bytes(b"From: a@example.org\nSubject: x\n\ntext\n")
+    assert unmbox.convert(f"{server.url}/files/one.eml?version=1", tmp_path / "eml").messages == 1

@@ -573,3 +573,46 @@ def test_the_command(eml: Path, tmp_path: Path) -> None:
     done = subprocess.run([*call[:4], str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+TWICE = b"From a@b Mon Jan  1 00:00:00 2001\nFrom: a@b\nMessage-ID: %b\n\n%b\n\n"
+
+
+@pytest.mark.parametrize(
+    ("dedup", "mails", "collisions"),
+    [
+        ("off", [(b"<1@x>", b"one"), (b"<1@x>", b"one")], 0),
+        ("message-id+body", [(b"<1@x>", b"one"), (b"1@x", b"two")], 1),
+        ("message-id+body", [(b"<1@x>", b"one"), (b"<1@x> (again)", b"two")], 1),
+    ],
+)
+def test_other_mail_of_one_message_id(
+    dedup: str, mails: list[tuple[bytes, bytes]], collisions: int, tmp_path: Path
+) -> None:
+    (tmp_path / "a.mbox").write_bytes(b"".join(TWICE % each for each in mails))
+    eml = tmp_path / "eml"
+    assert unmbox.convert(tmp_path / "a.mbox", eml, dedup=dedup).collisions == collisions
+    write_report(eml)
+    listed = eml / "unmbox-report-collisions.csv"
+    assert listed.exists() == bool(collisions)
+
+
+def test_lists_that_are_empty_now_go(tmp_path: Path) -> None:
+    eml, path = tmp_path / "eml", tmp_path / "a.mbox"
+    path.write_bytes(TWICE % (b"<1@x>", b"one") * 2)
+    unmbox.convert(path, eml)
+    write_report(eml)
+    assert (eml / "unmbox-report-duplicates.csv").exists()
+    unmbox.convert(path, eml, dedup="off", resume=False)
+    write_report(eml)
+    assert not (eml / "unmbox-report-duplicates.csv").exists()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_what_a_copy_is_depends_on_how_it_was_looked_for(language: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.mbox"
+    path.write_bytes(TWICE % (b"<1@x>", b"one") + TWICE % (b"<1@x>", b"two"))
+    said = _page_words.words(language)
+    for dedup, key in (("message-id", "duplicates_by_id"), ("message-id+body", "duplicates_more")):
+        unmbox.convert(path, tmp_path / dedup, dedup=dedup)
+        assert said[key] in write_report(tmp_path / dedup, language=language).read_text("utf-8")

@@ -205,6 +205,13 @@ def test_emlx(tmp_path: Path) -> None:
     check(path, tmp_path / "zip", 1)
 
 
+def test_an_emlx_that_tells_too_few_octets(tmp_path: Path) -> None:
+    octets = mail(1).encode()
+    path = tmp_path / "1.emlx"
+    path.write_bytes(b"%-10d\n%b<?xml version='1.0'?><plist/>" % (len(octets) - 20, octets))
+    assert "more of it stands behind" in unmbox.convert(path, tmp_path / "eml").damaged[0].reason
+
+
 # -- folders ---------------------------------------------------------------------------------------------
 
 
@@ -515,3 +522,26 @@ def test_the_command_tells_of_damage_and_missing_parts(
     assert facts["damaged"]
     assert facts["missing"]
     assert main(["verify", str(tmp_path / "eml"), "--source", str(tmp_path / part(2))]) == 1
+
+
+@pytest.mark.parametrize("suffix", ["tbz", "tbz2", "txz", "tgz"])
+def test_archives_in_a_folder(suffix: str, tmp_path: Path) -> None:
+    mode = {"b": "w:bz2", "x": "w:xz", "g": "w:gz"}[suffix[1]]
+    put(tmp_path / "mail", {f"a.{suffix}": tarred({"a.mbox": mailbox(1, 2)}, mode)})
+    check(tmp_path / "mail", tmp_path / "eml", 2)
+
+
+def test_a_pipe_beside_a_mailbox_is_no_metadata(tmp_path: Path) -> None:
+    put(tmp_path / "mail", {"a.mbox": mailbox(1)})
+    os.mkfifo(tmp_path / "mail" / "a-metadata.xml")
+    assert unmbox.convert(tmp_path / "mail" / "a.mbox", tmp_path / "eml").messages == 1
+
+
+def test_metadata_in_an_encoding_that_is_none(tmp_path: Path) -> None:
+    put(
+        tmp_path / "mail",
+        {"a.mbox": mailbox(1), "a-metadata.xml": b"<?xml version='1.0' encoding='foo'?><a/>"},
+    )
+    report = unmbox.convert(tmp_path / "mail" / "a.mbox", tmp_path / "eml")
+    assert (report.written, report.quarantined) == (1, 0)
+    assert "labels may be missing" in report.damaged[0].reason

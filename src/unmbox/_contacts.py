@@ -244,7 +244,8 @@ class Contacts:
             family, given = split_name(name or "", address)
             domain = address.rpartition("@")[2]
             company = self._companies.get(domain, self._companies.get("", "")) if domain else ""
-            yield Contact(family, given, address, company, messages, first or "", last or "")
+            first, last = sorted((first or "", last or ""))  # days of different zones
+            yield Contact(family, given, address, company, messages, first, last)
 
     def _mailboxes(self, head: MessageHead, name: bytes) -> Iterator[Mailbox]:
         for value in _headers.find_all(head.block, name):

@@ -207,6 +207,8 @@ def _documents(path: Path, note: Callable[[Damage], object]) -> Iterator[tuple[l
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.EntityDeclHandler = refuse  # ours has none, and those that grow are an old trick
+    if not path.is_file():  # to open a pipe would take for ever
+        return
     try:
         with path.open("rb") as file:
             while data := file.read(1 << 16):
@@ -214,6 +216,6 @@ def _documents(path: Path, note: Callable[[Damage], object]) -> Iterator[tuple[l
                 yield from found
                 found.clear()
             parser.Parse(b"", True)
-    except (OSError, ValueError, expat.ExpatError) as error:
+    except (OSError, ValueError, LookupError, expat.ExpatError) as error:
         note(Damage(str(path), None, f"labels may be missing, it cannot be read on: {error}"))
     yield from found

@@ -14,14 +14,14 @@ from unmbox import profiles
 from unmbox._addresses import split_mailboxes
 from unmbox._checks import CheckingWriter, Seen
 from unmbox._decode import decode_addresses
-from unmbox._head import MessageHead, id_of
+from unmbox._head import MessageHead, id_of, sender_of
 from unmbox._inspection import Inspection, RejectedLine, Sized, SourceFacts
 from unmbox._often import Often
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._report import Progress
 from unmbox._single import parser_for
-from unmbox._writer import EmlWriter, to_crlf
+from unmbox._writer import EmlWriter, to_crlf, with_lf
 from unmbox.dedup import BodyDigest, DedupIndex, Entry, content_of
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 from unmbox.labels import Beside
@@ -148,6 +148,7 @@ class _Run:
                 self._message = MessageHead(event, self._name, self._beside)
                 self._count(self._message)
                 self._digest = BodyDigest()
+                self._swapped = event.newline == b"\r"
                 self._write(event)
             elif isinstance(event, End):
                 self._write(event)
@@ -159,7 +160,7 @@ class _Run:
             elif self._deep or isinstance(event, HeadRest):
                 self._write(event)
                 if isinstance(event, Body):
-                    self._digest.update(to_crlf(event.data))
+                    self._digest.update(to_crlf(with_lf(event.data) if self._swapped else event.data))
                     self._look(event.data)
 
     def _write(self, event: Event) -> None:
@@ -215,7 +216,7 @@ class _Run:
         for name, reasons in refusals.items():
             refused = dict.fromkeys(each.partition(":")[0] for each in reasons)
             found.refusals[name].update(["", *refused] if refused else ())
-        sender = _address(message.raw_field(b"from") or b"")
+        sender = _address(sender_of(message) or b"")
         if sender:
             self._senders.add(sender, length)
         self._gather(message)

@@ -30,7 +30,8 @@ _DEEP = 3  # archives in archives: those that hold themselves have no end
 _SINGLE = (".eml", ".emlx")
 _MAILBOXES = (".mbox", ".mbx")
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
-_ARCHIVES = (".zip", ".tgz", ".tbz", ".txz", ".tar", *_PACKED)
+_SEVERAL = (".zip", ".tgz", ".tbz", ".tbz2", ".txz", ".tar")
+_ARCHIVES = (*_SEVERAL, *_PACKED)
 _ELSEWHERE = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it"),
     (b"Rar!\x1a\x07", "a RAR archive", "unpack it"),
@@ -167,7 +168,7 @@ class Opened:
         return bool(beyond) and (uri in self._given or is_written(uri, real + beyond, self.destination))
 
     def _taken_apart(self, source: Source, note: _Note, *, listing: bool) -> Iterator[Source | None]:
-        if part := Takeout.of(source.name):
+        if part := Takeout.of(source.called):
             self._parts[source.uri] = part
         path = source.path
         vault = self._vault.beside(path) if path and path.suffix.lower() not in _SINGLE else None
@@ -186,7 +187,7 @@ def _parts_in_order(given: list[SourceLike]) -> list[SourceLike]:
 
 def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> Iterator[Source | None]:
     """The mailboxes and messages in a source: itself, or what an archive holds or a file unpacks to."""
-    called = "" if isinstance(source, Packed) else source.name.lower()
+    called = "" if isinstance(source, Packed) else source.called.lower()
     if not source.lasting:
         if listing:
             yield None
@@ -194,7 +195,7 @@ def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> It
         flow = Flow(source)
         head = flow.peek(_HEAD)
         source = Rest(source, flow)
-    elif source.name.lower().endswith(".eml"):
+    elif source.called.lower().endswith(".eml"):
         source.single = True
         yield source
         return
@@ -204,7 +205,7 @@ def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> It
     if why := _no_source(called, head):
         note(Damage(source.name, None, why))
     elif form and depth < _DEEP:
-        yield from _unpacked(Packed(source, form), source.name, note, listing=listing, depth=depth + 1)
+        yield from _unpacked(Packed(source, form), source.called, note, listing=listing, depth=depth + 1)
     elif _is_zip(called, head) and depth < _DEEP:
         if listing and not source.seekable:
             yield None
@@ -217,10 +218,10 @@ def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> It
             return
         for each in tar_entries(source, note):
             yield from _entry(each, note, listing=listing, depth=depth + 1)
-    elif source.name.lower().endswith(".emlx") and source.lasting:
+    elif source.called.lower().endswith(".emlx") and source.lasting:
         yield Emlx(source)
     else:
-        source.single = source.name.lower().endswith(".eml")
+        source.single = source.called.lower().endswith(".eml")
         yield source
 
 
@@ -253,7 +254,7 @@ def _unpacked(
 ) -> Iterator[Source | None]:
     """What a compressed file holds: one mailbox or message, or an archive."""
     stem, _, suffix = name.lower().rpartition(".")
-    if listing and (suffix in {"tgz", "tbz", "txz"} or stem.endswith(".tar")):
+    if listing and (suffix in {"tgz", "tbz", "tbz2", "txz"} or stem.endswith(".tar")):
         yield None
         return
     for source in _expand(packed, note, listing=listing, depth=depth):
@@ -265,6 +266,9 @@ def _unpacked(
 def _entry(entry: ZipEntry | TarEntry, note: _Note, *, listing: bool, depth: int) -> Iterator[Source | None]:
     """What an archive's file holds, if it is mail."""
     if not _may_be_mail(entry.name, entry.peek, top=False):
+        # Thunderbird's mailboxes have no suffix: of what cannot be unpacked, only its name could tell.
+        if entry.damage and "." not in entry.name.replace("\\", "/").rpartition("/")[2]:
+            note(entry.damage)
         return
     entry.group = entry.outer.name
     lower = entry.name.lower()
@@ -290,7 +294,7 @@ def _may_be_mail(name: str, peek: Callable[[int], bytes], *, top: bool) -> bool:
     stem = base.removesuffix(next((suffix for suffix in _PACKED if base.endswith(suffix)), "\0"))
     if stem != base and stem.endswith((*_MAILBOXES, ".eml")):
         return True
-    if Takeout.of(base) or (top and (base.endswith((".zip", ".tgz", ".tar")) or stem.endswith(".tar"))):
+    if Takeout.of(base) or (top and (base.endswith(_SEVERAL) or stem.endswith(".tar"))):
         return True
     return not base.endswith(_NO_MAIL) and _is_mbox(peek(_HEAD))
 

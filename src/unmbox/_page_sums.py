@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from unmbox._message_id import normalise_message_id
 from unmbox.manifest import OUTCOMES
 
 if TYPE_CHECKING:
@@ -72,9 +73,10 @@ _FROM = "FROM message m JOIN source s ON s.id = m.source_id"
 # There is no index by message, so the smaller table leads; its rows stand in the order of the messages.
 _TOLD_OF = "CROSS JOIN message m ON m.id = r.message JOIN source s ON s.id = m.source_id"
 _TWICE = (
-    "SELECT message_id FROM message WHERE outcome = 'written' AND message_id IS NOT NULL "
-    "GROUP BY message_id HAVING count(*) > 1"
+    "SELECT name_of(message_id) FROM message WHERE outcome = 'written' AND message_id IS NOT NULL "
+    "GROUP BY name_of(message_id) HAVING count(DISTINCT key) > 1"
 )
+_IS_TWICE = f"name_of(m.message_id) IN ({_TWICE})"
 _LISTS = {
     "messages": ("m.path", "NULL", f"{_FROM} ORDER BY m.id"),
     "biggest": ("m.path", "NULL", f"{_FROM} ORDER BY m.length DESC, m.id"),
@@ -87,7 +89,7 @@ _LISTS = {
     "collisions": (
         "m.path",
         "m.message_id",
-        f"{_FROM} WHERE m.outcome = 'written' AND m.message_id IN ({_TWICE}) ORDER BY m.message_id, m.id",
+        f"{_FROM} WHERE m.outcome = 'written' AND {_IS_TWICE} ORDER BY m.message_id, m.id",
     ),
     "quarantine": (
         "m.path",
@@ -112,6 +114,7 @@ class Sums:
     """The sums over one manifest, by a connection that only reads. Memory does not grow with the messages."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        connection.create_function("name_of", 1, _name_of, deterministic=True)
         self._execute = connection.execute
         told = {
             row[0]: row[1:]
@@ -129,6 +132,7 @@ class Sums:
         self.options = self._all(
             "SELECT substr(key, 8), value FROM meta WHERE key LIKE 'option.%' ORDER BY 1"
         )
+        self.by_id = any(name == "dedup" and value.endswith("message-id") for name, value in self.options)
         self.periods, self.undated, self.by_month = self._periods()
         self.sizes = self._sizes()
         self.labels, self.labels_count, self.unlabelled = self._labels()
@@ -246,8 +250,13 @@ class Sums:
         return number
 
 
+def _name_of(message_id: str) -> bytes | None:
+    """What `convert` knows a message by, however its Message-ID is spelled."""
+    return normalise_message_id(str(message_id).encode("utf-8", "replace"))
+
+
 def _counted(query: str) -> str:
-    return query.replace("SELECT message_id", "SELECT count(*) AS n", 1)
+    return query.replace("SELECT name_of(message_id)", "SELECT count(*) AS n, name_of(message_id)", 1)
 
 
 def _months(name: str) -> int:

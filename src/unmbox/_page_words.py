@@ -70,6 +70,8 @@ _ENGLISH = {
     "duplicates": "Copies",
     "duplicates_more": "A copy has the same Message-ID and the same body as a message that is there already. "
     "Only the first is written; labels of the others are added to it.",
+    "duplicates_by_id": "A copy has the same Message-ID as a message that is there already, whatever its "
+    "body. Only the first is written; labels of the others are added to it.",
     "copy_of": "Copy of",
     "collisions_more": "These share a Message-ID with another mail of other content. All of them were kept.",
     "refused": "What a service would refuse",
@@ -163,6 +165,8 @@ _JAPANESE = {
     "duplicates": "重複",
     "duplicates_more": "Message-ID と本文が、すでにあるメールと同じものです。最初の 1 通だけを書き出し、"
     "ほかのメールのラベルはそこに加えます。",
+    "duplicates_by_id": "Message-ID が、すでにあるメールと同じものです（本文は問いません）。"
+    "最初の 1 通だけを書き出し、ほかのメールのラベルはそこに加えます。",
     "copy_of": "重複元",
     "collisions_more": "内容の違う別のメールと Message-ID が同じです。すべて残しました。",
     "refused": "移行先が受け付けないメール",

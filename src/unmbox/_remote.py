@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 _ASKED = 3 * PIECE  # octets that a server is asked for at a time; web clients hold them twice
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:://|::)").match
-_PASSWORD = re.compile(r"(//[^/@:\s]*):[^/@\s]*@")
+_PASSWORD = re.compile(r"(//[^/@:\s]*):[^/\s]*@")
+_USER = re.compile(r"(\bhttps?://)[^/@:\s]+@")  # without a password it is a token
 # What of a query only lets one in: keys, signatures of Amazon, Google, Azure. The next time they are others.
 _PASSES = (
     r"x-(?:amz|goog)-[^=&#]*|awsaccesskeyid|googleaccessid|key-pair-id|policy|expires|signature|sig"
-    r"|access_token|token|api_?key"
+    r"|access_token|token|api_?key|key|rlkey|password|secret"
 )
 _PASS = re.compile(rf"(?i)([?&](?:{_PASSES}))=[^&#\s'\"]*")
+_TELLING = frozenset(("token", "key"))
 # What Azure has beside "sig", and what may mean anything elsewhere.
 _AZURE = frozenset({
     "se", "ske", "skoid", "sks", "skt", "sktid", "skv", "sip", "sp", "spr", "sr", "srt", "ss", "st", "sv",
@@ -37,17 +39,17 @@ def is_url(source: object) -> bool:
 def shown(url: str) -> str:
     """The URL without what only lets one in: for eyes and manifests, and the same after it was signed anew.
 
-    A token may be all that tells two files apart, so a short digest of it stays.
+    A token or a key may be all that tells two files apart, so a short digest of it stays.
     """
-    place, mark, query = _PASSWORD.sub(r"\1@", url).partition("?")
+    place, mark, query = _without_password(url).partition("?")
     parts = query.split("&")
     is_azure = any(part.lower().startswith("sig=") for part in parts)
     kept = []
     for part in parts:
         name, is_given, value = part.partition("=")
         name = name.lower()
-        if name == "token" and is_given:
-            part = f"token={sha256(value.encode()).hexdigest()[:8]}"
+        if name in _TELLING and is_given:
+            part = f"{name}={sha256(value.encode()).hexdigest()[:8]}"
         elif _PASS.match(f"?{part}") or (is_azure and name in _AZURE):
             continue
         kept.append(part)
@@ -87,6 +89,11 @@ class Remote(Source):
                 return len(file.read(1)) == 1
         except Exception:  # a ValueError where all of it comes; others are told once it is read
             return False
+
+    @property
+    def called(self) -> str:
+        """Its file's name, without a query."""
+        return self.name.partition("?")[0].partition("#")[0]
 
     @property
     def lasting(self) -> bool:
@@ -146,7 +153,7 @@ class _Ours:
             where = f" on at octet {self._offset}" if self._offset else ""
             # fsspec calls a server that does not answer a file that is not found; the cause knows better.
             known = error.__cause__ or error
-            said = _PASS.sub(r"\1=…", _PASSWORD.sub(r"\1@", str(known)))
+            said = _masked(str(known))
             what = f"{type(known).__name__}: {said}" if said else type(known).__name__
             code = getattr(error, "errno", None) or errno.EIO
             sentence = f"{self._name} cannot be read{where}: {what}"
@@ -159,8 +166,21 @@ def _files(url: str) -> tuple[AbstractFileSystem, str]:
     except ImportError:
         raise UsageError("a URL needs one more package: pip install 'unmbox[remote]'") from None
     try:
-        found: tuple[AbstractFileSystem, str] = url_to_fs(url)
-    except (ImportError, ValueError) as error:
+        with _Ours(shown(url), None):
+            found: tuple[AbstractFileSystem, str] = url_to_fs(url)  # of a chain it opens all but the last
+    except SourceError as error:
+        cause = error.__cause__
+        if not isinstance(cause, (ImportError, ValueError)):
+            raise
         # fsspec says which package a protocol needs.
-        raise UsageError(f"{shown(url)} cannot be opened: {error}") from error
+        raise UsageError(f"{shown(url)} cannot be opened: {_masked(str(cause))}") from cause
     return found
+
+
+def _masked(sentence: str) -> str:
+    """A sentence of somebody else's without what lets one in."""
+    return _PASS.sub(r"\1=…", _without_password(sentence))
+
+
+def _without_password(text: str) -> str:
+    return _PASSWORD.sub(r"\1@", _USER.sub(r"\1", text))

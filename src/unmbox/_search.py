@@ -131,8 +131,15 @@ class Emlx(Part):
         there = (self.outer.size or 0) - self._start
         if start < min(end, there):
             yield from self.outer.chunks(self._start + start, self._start + min(end, there))
+        if end == size and there > size and not _is_list(self.outer.read(self._end, self._end + 64)):
+            self.damaged(size, f"more of it stands behind the {size} octets that its first line tells of")
         if end > there:
             self.damaged(max(0, there), f"the file ends in the middle of its message ({size} octets)")
+
+
+def _is_list(octets: bytes) -> bool:
+    """Whether these octets begin a property list, as stands behind a message of Apple Mail's."""
+    return octets.lstrip().startswith((b"<?xml", b"<!DOCTYPE", b"<plist", b"bplist"))
 
 
 def _sorted_names(folder: Path) -> Generator[str, None, None]:

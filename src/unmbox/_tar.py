@@ -11,6 +11,7 @@ from unmbox._report import Damage
 from unmbox.sources import CHUNK, Identity, Part, Source
 
 BLOCK = 512
+_NAMES = 10_000  # that are remembered
 _MOST_EXTRA = 1 << 20  # octets of a long name or of pax records
 _ZEROS = bytes(BLOCK)
 _FILES = (b"0", b"\0", b"7")
@@ -70,6 +71,7 @@ def tar_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[Ta
     """
     flow = Flow(source)
     extra: dict[str, str] = {}
+    names: dict[str, int] = {}
     lost = False
     while True:
         at = flow.offset
@@ -105,7 +107,10 @@ def tar_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[Ta
         if sparse:
             note(Damage(f"{source.name}!/{name}", 0, "it is stored as a sparse file, which cannot be read"))
         elif kind in _FILES and not name.endswith("/"):
-            yield TarEntry(flow, name, flow.offset, size)
+            names[name] = number = names.get(name, 0) + 1  # `tar -r` and `-u` add it once more
+            yield TarEntry(flow, name if number == 1 else f"{name}#{number}", flow.offset, size)
+            if len(names) > _NAMES:
+                del names[next(iter(names))]
         flow.skip(max(0, end - flow.offset))
     for _ in flow.pieces():  # so that what it is packed in is found whole or not
         pass

@@ -109,7 +109,8 @@ def findings(found: Verification, destination: str) -> str:
 def overview(found: Inspection) -> str:
     lines = [f"{_count(found.messages, 'message')} in {size_of(found.octets)}"]
     if found.first and found.last:
-        lines[0] += f", {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}"
+        first, last = sorted((f"{found.first:%Y-%m-%d}", f"{found.last:%Y-%m-%d}"))  # each in its own zone
+        lines[0] += f", {first} to {last}"
     sources = [
         f"{each.messages:>9,}  {each.name}  ({size_of(each.octets)}, {each.variant}"
         + (f", {_count(each.junk, 'octet')} before the first message)" if each.junk else ")")

@@ -112,7 +112,7 @@ class EmlWriter:
             return self._end() if isinstance(event, End) else b""
         if isinstance(event, Head):
             self._swapped = event.newline == b"\r"
-        data = _with_lf(event.data) if self._swapped else event.data
+        data = with_lf(event.data) if self._swapped else event.data
         if not self._repairing:
             octets = self._convert(data)
             if not isinstance(event, Body):
@@ -240,7 +240,7 @@ def _order(repair: Repair) -> int:
     return _OF_BODIES.get(repair.code, 0)
 
 
-def _with_lf(octets: bytes) -> bytes:
+def with_lf(octets: bytes) -> bytes:
     """Lines end in LF, where lone CRs end a source's lines: then any line end is one."""
     return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 

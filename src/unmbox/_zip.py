@@ -106,6 +106,7 @@ class ZipEntry(Part):
             return self._flow.peek(limit)
         new = _unpacker_of(self._record)
         if new is None or self._record.flags & _ENCRYPTED:
+            self._cannot(new)
             return b""
         try:
             return next(unpack(new(), iter([self._flow.peek(size)])), b"")[:size]
@@ -150,12 +151,7 @@ class ZipEntry(Part):
         end = None if record.packed is None else flow.offset + record.packed
         new = _unpacker_of(record)
         at, crc = 0, 0
-        if record.flags & _ENCRYPTED:
-            self.damaged(0, "it is encrypted: unpack the archive with its password and give what comes out")
-        elif record.method != _STORED and new is None:
-            known = _METHODS.get(record.method, f"method {record.method}")
-            self.damaged(0, f"it is compressed with {known}, which is not read here: {_UNPACK_IT}")
-        else:
+        if not self._cannot(new):
             try:
                 for block in self._unpacked(flow, new):
                     at += len(block)
@@ -175,6 +171,18 @@ class ZipEntry(Part):
             _find_header(flow)
             return
         self._pass_descriptor(flow, at, crc)
+
+    def _cannot(self, new: Callable[[], Unpacker] | None) -> bool:
+        """Whether it cannot be unpacked, whatever its octets, and why."""
+        record = self._record
+        if record.flags & _ENCRYPTED:
+            self.damaged(0, "it is encrypted: unpack the archive with its password and give what comes out")
+        elif record.method != _STORED and new is None:
+            known = _METHODS.get(record.method, f"method {record.method}")
+            self.damaged(0, f"it is compressed with {known}, which is not read here: {_UNPACK_IT}")
+        else:
+            return False
+        return True
 
     def _unpacked(self, flow: Flow, new: Callable[[], Unpacker] | None) -> Iterator[bytes]:
         record = self._record

@@ -83,8 +83,12 @@ def write_report(
         sums = Sums(connection)
         told = _Page(sums, page, path, words(language))
         again = _is_ours(page, _MARK)
+        gone = {told.beside(name) for name in (*LISTS, "months", "labels", "lines")} if again else set()
         for name, columns, rows in told.tables():
             _write_csv(told.beside(name), columns, rows, ours=again)
+            gone.discard(told.beside(name))
+        for path in gone:  # of lists that are empty now
+            path.unlink(missing_ok=True)
         style = environment.get_template("report.css").render().strip()
         policy = (
             f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'"

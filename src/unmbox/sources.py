@@ -87,6 +87,11 @@ class Source:
             self.scheme = "stream"
 
     @property
+    def called(self) -> str:
+        """Its name as far as it may tell what it is."""
+        return self.name
+
+    @property
     def path(self) -> Path | None:
         """Where it is in the system's files, if it is there."""
         return self._path
