@@ -29,6 +29,8 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.broken = False
+        self.page_from: int | None = None  # the octet from which on it wants a password first
+        self.short = False  # gives less than it is asked for
         self.asked: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -66,6 +68,16 @@ class Server:
             raise web.HTTPNotFound
         if self.broken:
             raise web.HTTPInternalServerError
+        part = request.http_range
+        if self.page_from is not None and (part.start or 0) >= self.page_from:
+            return web.Response(
+                text="<html>Please sign in.</html>", content_type="text/html"
+            )
+        if self.short and request.method == "GET" and part.start is not None:
+            octets, start = path.read_bytes(), part.start
+            few = octets[start : min(part.stop or len(octets), start + 100_001)]
+            told = f"bytes {start}-{start + len(few) - 1}/{len(octets)}"
+            return web.Response(body=few, status=206, headers={"Content-Range": told})
         return web.FileResponse(path)
 
     async def _whole(self, request: web.Request) -> web.StreamResponse:
@@ -254,3 +266,32 @@ def test_a_chain_whose_outer_file_cannot_be_had(url: str, tmp_path: Path) -> Non
 def test_a_query_hides_no_suffix(server: Server, tmp_path: Path) -> None:
     (server.folder / "one.eml").write_bytes(b"From: a@example.org\nSubject: x\n\ntext\n")
     assert unmbox.convert(f"{server.url}/files/one.eml?version=1", tmp_path / "eml").messages == 1
+
+
+@pytest.fixture
+def large(server: Server) -> str:
+    octets = b"".join(mailbox(number, body=os.urandom(1500).hex() + "\n") for number in range(700))
+    (server.folder / "large.mbox").write_bytes(octets)
+    return f"{server.url}/files/large.mbox"
+
+
+def test_a_page_in_place_of_a_part_is_no_mail(server: Server, large: str, tmp_path: Path) -> None:
+    source = _remote.Remote(large)
+    identity = source.identity()
+    server.page_from = 1_000_000
+    try:
+        with pytest.raises(unmbox.SourceError, match=r"something else|cannot be read") as raised:
+            list(source.chunks())
+    finally:
+        server.page_from = None
+    assert raised.value.offset
+    assert _remote.Remote(large).identity() == identity
+
+
+def test_parts_that_are_shorter_than_asked_for(server: Server, large: str, tmp_path: Path) -> None:
+    server.short = True
+    try:
+        assert unmbox.convert(large, tmp_path / "eml").messages == 700
+    finally:
+        server.short = False
+    assert verify(tmp_path / "eml", sources=large).ok

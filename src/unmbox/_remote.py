@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _ASKED = 3 * PIECE  # octets that a server is asked for at a time; web clients hold them twice
+_SILENCE = 300  # seconds without an octet after which a server is taken for gone
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:://|::)").match
 _PASSWORD = re.compile(r"(//[^/@:\s]*):[^/\s]*@")
 _USER = re.compile(r"(\bhttps?://)[^/@:\s]+@")  # without a password it is a token
@@ -72,8 +73,9 @@ class Remote(Source):
             facts = self._files.info(self._file)
             if facts.get("type") == "directory":
                 raise SourceError(errno.EISDIR, f"{self.name} is a folder: name the file in it")
-            self.size = facts.get("size")
             web = "http" in str(self._files.protocol)
+            # Servers have said so of pages that they make as they are asked for.
+            self.size = None if web and not facts.get("size") else facts.get("size")
             partial = facts["partial"] if web and "partial" in facts else not web or self._gives_parts()
         self._ranges = self.size is not None and bool(partial)
         if not self._ranges:
@@ -127,7 +129,10 @@ class Remote(Source):
                 with _Ours(self.name, at):
                     if at == start and start:
                         file.seek(start)
-                    chunk = file.read(size if stop is None else min(size, stop - at))
+                    asked = size if stop is None else min(size, stop - at)
+                    chunk = file.read(asked)
+                    if self._ranges and 1 < len(chunk) < asked:
+                        self._check(file, at, chunk)
                 if not chunk:
                     if stop is None:
                         return
@@ -136,6 +141,13 @@ class Remote(Source):
                 for index in range(0, len(chunk), piece):
                     yield chunk[index : index + piece]
                 chunk = b""  # it need not wait for the next one
+
+    def _check(self, file: Any, at: int, chunk: bytes) -> None:
+        """See that fewer octets than were asked for are the file's, and no page given in their place."""
+        file.seek(at + 1)
+        if file.read(len(chunk) - 1) != chunk[1:]:
+            what = f"{self.name} cannot be read on at octet {at}: its server gives something else there"
+            raise SourceError(errno.EIO, what, offset=at)
 
 
 class _Ours:
@@ -167,7 +179,8 @@ def _files(url: str) -> tuple[AbstractFileSystem, str]:
         raise UsageError("a URL needs one more package: pip install 'unmbox[remote]'") from None
     try:
         with _Ours(shown(url), None):
-            found: tuple[AbstractFileSystem, str] = url_to_fs(url)  # of a chain it opens all but the last
+            # Of a chain it opens all but the last.
+            found: tuple[AbstractFileSystem, str] = url_to_fs(url, **_patience(url))
     except SourceError as error:
         cause = error.__cause__
         if not isinstance(cause, (ImportError, ValueError)):
@@ -175,6 +188,17 @@ def _files(url: str) -> tuple[AbstractFileSystem, str]:
         # fsspec says which package a protocol needs.
         raise UsageError(f"{shown(url)} cannot be opened: {_masked(str(cause))}") from cause
     return found
+
+
+def _patience(url: str) -> dict[str, Any]:
+    """What has a web client wait for a server that is slow; by itself it gives up after 5 minutes in all."""
+    schemes = [scheme for scheme in ("http", "https") if f"{scheme}://" in url]
+    if not schemes:
+        return {}
+    from aiohttp import ClientTimeout
+
+    timeout = ClientTimeout(total=None, sock_connect=60, sock_read=_SILENCE)
+    return {scheme: {"client_kwargs": {"timeout": timeout}} for scheme in schemes}
 
 
 def _masked(sentence: str) -> str:

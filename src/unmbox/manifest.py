@@ -154,7 +154,9 @@ class Manifest:
 
     def _claim(self, *, durable: bool, afresh: bool) -> None:
         execute = self.connection.execute
+        execute("BEGIN")  # or another run might make it in the midst of the look
         check_ours(self.connection, self.path)
+        execute("COMMIT")
         execute("PRAGMA locking_mode = EXCLUSIVE")
         # While the lock is held, a commit is the overwriting of the journal's header, which FULL syncs; the
         # journal goes when the file is closed. A WAL would have each page written twice.
