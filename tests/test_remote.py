@@ -30,6 +30,7 @@ class Server:
         self.folder = folder
         self.broken = False
         self.page_from: int | None = None  # the octet from which on it wants a password first
+        self.once = False  # and then no more
         self.short = False  # gives less than it is asked for
         self.asked: list[str] = []
         self._loop = asyncio.new_event_loop()
@@ -70,9 +71,8 @@ class Server:
             raise web.HTTPInternalServerError
         part = request.http_range
         if self.page_from is not None and (part.start or 0) >= self.page_from:
-            return web.Response(
-                text="<html>Please sign in.</html>", content_type="text/html"
-            )
+            self.page_from = None if self.once else self.page_from
+            return web.Response(text="<html>Please sign in.</html>", content_type="text/html")
         if self.short and request.method == "GET" and part.start is not None:
             octets, start = path.read_bytes(), part.start
             few = octets[start : min(part.stop or len(octets), start + 100_001)]
@@ -275,16 +275,17 @@ def large(server: Server) -> str:
     return f"{server.url}/files/large.mbox"
 
 
-def test_a_page_in_place_of_a_part_is_no_mail(server: Server, large: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("once", [True, False])
+def test_a_page_in_place_of_a_part_is_no_mail(server: Server, large: str, once: bool) -> None:
     source = _remote.Remote(large)
     identity = source.identity()
-    server.page_from = 1_000_000
+    server.page_from, server.once = 1_000_000, once
     try:
         with pytest.raises(unmbox.SourceError, match=r"something else|cannot be read") as raised:
             list(source.chunks())
     finally:
         server.page_from = None
-    assert raised.value.offset
+    assert raised.value.offset == 1_572_864
     assert _remote.Remote(large).identity() == identity
 
 
