@@ -537,6 +537,7 @@ def test_a_pipe_beside_a_mailbox_is_no_metadata(tmp_path: Path) -> None:
     assert unmbox.convert(tmp_path / "mail" / "a.mbox", tmp_path / "eml").messages == 1
 
 
+@pytest.mark.filterwarnings("ignore:PluginImportFixer")  # pygal's; it is asked for the encoding's module
 def test_metadata_in_an_encoding_that_is_none(tmp_path: Path) -> None:
     put(
         tmp_path / "mail",
