@@ -1,7 +1,7 @@
 """Words for the logger ``unmbox``, which is silent unless the embedder listens.
 
-Whoever listens has imported `logging`. Where nobody has, importing it would take 8 ms of each start, for words
-that nobody hears.
+Whoever listens has imported `logging`. Where nobody has, to import it would take 8 ms of each start, for
+words that nobody hears.
 """
 
 from __future__ import annotations
