@@ -82,8 +82,9 @@ _OTHER_SCRIPT: Final = 3.0
 _TAGS = re.compile(rb"<[!-;=?-~][\t-;=?-~]*>?|[\t-;=?-~]*[!-;=?-~]>")
 # Latin script has no such runs, and leaving it out here halves the time for all others.
 _LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
-# Where text was cut or folded, one character is broken; so many that are whole are no chance.
-_BROKEN = re.compile("[\udc80-\udcff]+(?: [\udc80-\udcff]+)?").findall
+broken = re.compile("[\udc80-\udcff]+(?: [\udc80-\udcff]+)?").findall
+"""Finds what is left over of characters: where text was cut or folded, of one."""
+# So many that are whole are no chance.
 _OF_THREE = re.compile("[\u0800-\ud7ff\ue000-\uffff]").findall
 _WHOLE: Final = 3
 
@@ -121,7 +122,7 @@ def decode_8bit(
         cjk = common_cjk(raw, codec)
         return (text, "utf_8") if cjk is None else (cjk, codec)
     nearly = raw.decode("utf_8", "surrogateescape")
-    if len(_BROKEN(nearly)) == 1 and len(_OF_THREE(nearly)) >= _WHOLE:
+    if len(broken(nearly)) == 1 and len(_OF_THREE(nearly)) >= _WHOLE:
         return nearly, "utf_8"
     priors = _priors(tuple(candidates[:8]), locale, prior)
     from_body = _from_body(sample(body), tuple(priors))

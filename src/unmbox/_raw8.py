@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from unmbox._charset import common_cjk, decode_8bit, may_be_chance, sample
+from unmbox._charset import broken, common_cjk, decode_8bit, may_be_chance, sample
 from unmbox._codecs import codec_name, decode_strictly, errors_for
 
 BODY: Final = 1 << 16
@@ -23,8 +23,6 @@ _DECLARED = re.compile(
     re.IGNORECASE,
 )
 _CONTROLS = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f]")
-# What is left over of a character that was cut, or folded.
-_BROKEN = re.compile("[\udc80-\udcff]+(?: [\udc80-\udcff]+)?").findall
 _LOST = re.compile("[\udc80-\udcff]").findall
 _HIGH = re.compile(rb"[\x80-\xff]").findall
 _PRINTABLE: Final = bytes(range(32, 127))
@@ -92,7 +90,7 @@ def _decoded(value: bytes, charset: str) -> str | None:
     text = decode_strictly(value, codec)
     if text is None:
         text = value.decode(codec, errors_for(codec))
-        if len(_BROKEN(text)) > 1 and 8 * len(_LOST(text)) > len(_HIGH(value)):
+        if len(broken(text)) > 1 and 8 * len(_LOST(text)) > len(_HIGH(value)):
             return None
     if not _CONTROLS.search(text):
         return text
