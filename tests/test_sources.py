@@ -546,3 +546,13 @@ def test_metadata_in_an_encoding_that_is_none(tmp_path: Path) -> None:
     report = unmbox.convert(tmp_path / "mail" / "a.mbox", tmp_path / "eml")
     assert (report.written, report.quarantined) == (1, 0)
     assert "labels may be missing" in report.damaged[0].reason
+
+
+def test_a_maildir_whose_messages_are_compressed(tmp_path: Path) -> None:
+    """As Dovecot's zlib plugin keeps them."""
+    octets = mail(1).encode()
+    files = {"cur/1:2,S": octets, "cur/2:2,SZ": COMPRESSED["gz"](mail(2).encode()), "new/3": mail(3).encode()}
+    put(tmp_path / "Maildir", {**files, "tmp/x": b""})
+    check(tmp_path / "Maildir", tmp_path / "eml", 3)
+    assert octets.replace(b"\n", b"\r\n") in tree(tmp_path / "eml").values()
+    assert not [each for each in tree(tmp_path / "eml").values() if b"\x1f\x8b" in each]

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
+from unmbox._packed import Packed, format_of
 from unmbox._report import Damage
 from unmbox.errors import SourceError
 from unmbox.labels import Beside
@@ -86,6 +87,8 @@ def _messages(folder: Path, note: Callable[[Damage], object]) -> Iterator[tuple[
                 if name.startswith(".") or not stat.S_ISREG(path.lstat().st_mode):
                     continue
                 source = Source(path)
+                if form := format_of(source.read(0, 16)):  # Dovecot can compress what it stores
+                    source = Packed(source, form)
             except (OSError, SourceError) as error:
                 note(Damage(str(path), None, f"it cannot be read: {error.strerror}"))
                 continue
