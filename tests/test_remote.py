@@ -263,9 +263,10 @@ def test_a_chain_whose_outer_file_cannot_be_had(url: str, tmp_path: Path) -> Non
     assert not (tmp_path / "eml").exists()
 
 
-def test_a_query_hides_no_suffix(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("below", ["files", "whole", "streams"])
+def test_a_query_hides_no_suffix(server: Server, below: str, tmp_path: Path) -> None:
     (server.folder / "one.eml").write_bytes(b"From: a@example.org\nSubject: x\n\ntext\n")
-    assert unmbox.convert(f"{server.url}/files/one.eml?version=1", tmp_path / "eml").messages == 1
+    assert unmbox.convert(f"{server.url}/{below}/one.eml?version=1", tmp_path / "eml").messages == 1
 
 
 @pytest.fixture

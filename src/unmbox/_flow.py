@@ -110,6 +110,11 @@ class Rest(Source):
         self._flow = flow
         self._path = None
 
+    @property
+    def called(self) -> str:
+        """Its name as far as it may tell what it is."""
+        return self._source_of.called
+
     def chunks(self, start: int = 0, stop: int | None = None, *, piece: int = CHUNK) -> Iterator[bytes]:
         """The octets, once."""
         yield from self._flow.pieces(stop)

@@ -144,7 +144,8 @@ class Job:
         """Write down what could not be read, beside what is still so of other runs' sources."""
         row = record.connection.execute("SELECT value FROM meta WHERE key = ?", (AMISS,)).fetchone()
         before = json.loads(row[0]) if row else {}
-        now = {uri: told for uri, told in before.items() if uri not in dict(sources.asked())} | sources.amiss
+        asked = dict(sources.asked())
+        now = {uri: told for uri, told in before.items() if uri not in asked} | sources.amiss
         if now != before:
             record.note(AMISS, json.dumps(now) if now else None)
 
