@@ -275,6 +275,27 @@ def test_time_is_linear(piece: bytes) -> None:
     assert seconds(16_000) < 16 * seconds(2_000) + 0.2
 
 
+@pytest.mark.parametrize("label", ["iso-8859-1", "windows-1252", "iso-8859-15", "iso-8859-2"])
+@pytest.mark.parametrize("charset", ["cp932", "euc_jp", "gb18030", "big5", "cp949"])
+def test_cjk_that_bears_a_latin_label(label: str, charset: str) -> None:
+    """As programs have written it that put their default there."""
+    text = {
+        "gb18030": "请确认您的订单信息",
+        "big5": "請確認您的訂單資訊",
+        "cp949": "주문 내용을 확인해 주세요",
+    }
+    said = text.get(charset, "件名：ご確認のお願い")
+    word = b"=?%b?B?%b?=" % (label.encode(), base64.b64encode(said.encode(charset)))
+    assert decode_text(word) == said
+
+
+@pytest.mark.parametrize("charset", ["cp1252", "iso8859_15", "cp1254"])
+@pytest.mark.parametrize("text", ["¡¡¡¡¡¡Hola!!!!!!", "ÀÂÇÉÈÊËÎÏÔ", "ÄÖÜäöüß", "°°°°°°°°", "»»»»»» Ünü"])
+def test_runs_of_letters_that_are_latin(charset: str, text: str) -> None:
+    word = b"=?%b?B?%b?=" % (charset.encode(), base64.b64encode(text.encode(charset)))
+    assert decode_text(word) == text
+
+
 @pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", "shift_jis", "utf-8"])
 def test_base64_that_was_cut_at_any_place(charset: str) -> None:
     """In a charset of single octets whatever comes of the pieces is text."""

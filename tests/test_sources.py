@@ -531,6 +531,19 @@ def test_archives_in_a_folder(suffix: str, tmp_path: Path) -> None:
     check(tmp_path / "mail", tmp_path / "eml", 2)
 
 
+@pytest.mark.parametrize("suffix", sorted(COMPRESSED))
+def test_a_compressed_mailbox_in_a_folder_is_known_by_what_it_holds(suffix: str, tmp_path: Path) -> None:
+    """As Mailman archives it: ``2022-January.txt.gz``."""
+    pack = COMPRESSED[suffix]
+    files = {
+        f"2022-January.txt.{suffix}": pack(mailbox(1)),
+        f"old.{suffix}": pack(mailbox(2)),
+        f"syslog.1.{suffix}": pack(b"Jan  1 00:00:00 host: From here\n" * 9),
+        f"cut.{suffix}": pack(b"")[:12],
+    }
+    check(put(tmp_path / "mail", files), tmp_path / "eml", 2)
+
+
 def test_a_pipe_beside_a_mailbox_is_no_metadata(tmp_path: Path) -> None:
     put(tmp_path / "mail", {"a.mbox": mailbox(1)})
     os.mkfifo(tmp_path / "mail" / "a-metadata.xml")

@@ -82,6 +82,9 @@ _OTHER_SCRIPT: Final = 3.0
 _TAGS = re.compile(rb"<[!-;=?-~][\t-;=?-~]*>?|[\t-;=?-~]*[!-;=?-~]>")
 # Latin script has no such runs, and leaving it out here halves the time for all others.
 _LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
+_ROW: Final = 2  # octets of which a row of signs is made
+# Seldom met in words of Latin script: ``żółć``.
+_RUN_OF_FOUR = re.compile(rb"[\x80-\xff]{4}").search
 broken = re.compile("[\udc80-\udcff]+(?: [\udc80-\udcff]+)?").findall
 """Finds what is left over of characters: where text was cut or folded, of one."""
 # So many that are whole are no chance.
@@ -161,6 +164,19 @@ def common_cjk(raw: bytes, codec: str) -> str | None:
     strange = [char for char in text if not char.isascii()]
     bits = min(sum(map(_costs(language).__getitem__, strange)) for language in languages)
     return text if bits < _COMMON_CJK * len(strange) else None
+
+
+def cjk_for_latin(raw: bytes, codec: str) -> str | None:
+    """Return the CJK text of octets whose label names a charset of Latin script, where they are no such text.
+
+    Programs have put their default there. What may give it away are runs of letters beyond ASCII, and
+    octets that the charset has no character for; then the readings are weighed.
+    """
+    is_row = len(set(_HIGH.findall(raw))) <= _ROW  # ``€€€€€€``
+    if is_row or not (_RUN_OF_FOUR(raw) or no_text(raw.decode(codec, "surrogateescape"))):
+        return None
+    text, read_as = decode_8bit(raw, [codec])
+    return text if COMMON.keys() & _languages(read_as) else None
 
 
 @lru_cache(maxsize=8)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from ._charset import decode_8bit
+from ._charset import cjk_for_latin, decode_8bit
 from ._codecs import codec_name, decode_strictly, iso_2022_jp
 
 # A fold of a field's value: its line end and one blank become one space.
@@ -39,6 +39,7 @@ _CANDIDATES: Final = 8
 _NEVER_UTF8: Final = frozenset(
     {"iso8859_2", "iso8859_15", "cp1250", "cp1251", "cp1252", "cp1254", "koi8_r", "koi8_u"}
 )
+_LATIN: Final = frozenset({"iso8859_2", "iso8859_15", "cp1250", "cp1252", "cp1254"})
 # What nearly all encoded values are: sound encoded-words of one charset, before a sound address or nothing.
 _WORD = rb"=\?[\w-]{1,40}\?(?:[Bb]\?[A-Za-z0-9+/]*={0,2}|[Qq]\?[!->@-~]*)\?="
 _SOUND = re.compile(rb"(%b(?:[ \t\r\n]+%b)*)( <[^<>()\"\\\s?]*>)?" % (_WORD, _WORD)).fullmatch
@@ -332,6 +333,8 @@ class _Field:
         if text is not None and (codec not in _NEVER_UTF8 or octets.isascii()):
             return text
         utf8 = decode_strictly(octets, "utf_8")
+        if utf8 is None and codec in _LATIN:
+            text = self._cjk(octets, codec) or text
         if utf8 is not None or text is not None:
             return utf8 if utf8 is not None else text or ""
         # Cut in mid-character, or a few octets damaged: the declaration still says the most.
@@ -342,6 +345,10 @@ class _Field:
         if 8 * len(_SURROGATE.findall(damaged)) <= len(_HIGH.findall(octets)):
             return damaged
         return self.raw([octets])[0]
+
+    def _cjk(self, octets: bytes, codec: str) -> str | None:
+        self._guesses -= 1
+        return cjk_for_latin(octets, codec) if self._guesses >= 0 else None
 
     def raw(self, parts: list[bytes]) -> list[str]:
         """Decode octets that name no charset, all parts alike."""

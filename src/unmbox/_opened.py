@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -152,7 +153,7 @@ class Opened:
                 yield source
                 continue
             try:
-                if _may_be_mail(path.name, partial(source.read, 0), top=True):
+                if _may_be_mail(path.name, partial(_within, source), top=True):
                     source.group = str(path.parent)
                     yield from self._taken_apart(source, note, listing=listing)
             except SourceError as error:
@@ -297,6 +298,15 @@ def _may_be_mail(name: str, peek: Callable[[int], bytes], *, top: bool) -> bool:
     if Takeout.of(base) or (top and (base.endswith(_SEVERAL) or stem.endswith(".tar"))):
         return True
     return not base.endswith(_NO_MAIL) and _is_mbox(peek(_HEAD))
+
+
+def _within(source: Source, size: int) -> bytes:
+    """The first octets of a file, or of what it unpacks to."""
+    head = source.read(0, size)
+    if form := format_of(head):
+        with suppress(UsageError):  # what is missing to unpack it is not missed by mail
+            return Packed(source, form).read(0, size)
+    return head
 
 
 def _is_mbox(head: bytes) -> bool:
