@@ -239,6 +239,14 @@ def test_zip64(tmp_path: Path) -> None:
     check(path, tmp_path / "eml", 3)
 
 
+@pytest.mark.parametrize("behind", [b"", bytes(10_240), b"what a tape had held" * 99])
+def test_tar_archives_that_were_joined(behind: bytes, tmp_path: Path) -> None:
+    """``cat one.tar two.tar``, which `tar -i` reads."""
+    data = tarred({"a.mbox": mailbox(1)}) + tarred({"a.mbox": mailbox(2), "b.mbox": mailbox(3)}) + behind
+    check(write(tmp_path / "joined.tar", data), tmp_path / "eml", 3)
+    check(write(tmp_path / "joined.tar.gz", COMPRESSED["gz"](data)), tmp_path / "gz-eml", 3)
+
+
 def test_an_archive_behind_a_program(tmp_path: Path) -> None:
     path = write(tmp_path / "shifted.zip", b"PK00" + zipped(TAKEOUT))
     check(path, tmp_path / "eml", IN_TAKEOUT)

@@ -72,17 +72,23 @@ def tar_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[Ta
     flow = Flow(source)
     extra: dict[str, str] = {}
     names: dict[str, int] = {}
-    lost = False
+    lost = ended = False
     while True:
         at = flow.offset
         block = flow.take(BLOCK)
+        if ended and len(block) < BLOCK:
+            break
         if len(block) < BLOCK:
             why = source.damage.reason if source.damage else "the archive is cut short here"
             note(Damage(source.name, at, f"{why}: was it downloaded whole? What stood behind is lost"))
             return
         if block == _ZEROS:
-            break
+            ended = True  # unless another archive was joined to it
+            continue
         header = _header(block)
+        if header is None and ended:
+            break  # what a tape had held before
+        ended = False
         if header is None:
             if not lost:
                 note(Damage(source.name, at, "this is no header of an archive; the next one is looked for"))
