@@ -203,7 +203,7 @@ def test_a_strangers_name_adds_no_line(tmp_path: Path) -> None:
 def test_what_is_left_in_bodies_is_not_said_to_be_for_signatures(tmp_path: Path, eml: Path) -> None:
     (tmp_path / "a.mbox").write_bytes(mails(1).replace(b"Hello", b"He\0llo") + b"\0\n")
     done = unmbox_("convert", tmp_path / "a.mbox", eml)
-    assert "left as they are, being in bodies: body-nul 1" in done.out
+    assert "found and left as they are: body-nul 1" in done.out
     assert "signatures" not in done.out
 
 

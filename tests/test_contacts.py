@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from unmbox import UsageError, profiles
 from unmbox._addresses import Mailbox, find_address, split_mailboxes
-from unmbox._contacts import Contact, Contacts, Rules, guarded, is_address, read
+from unmbox._cells import guarded
+from unmbox._contacts import Contact, Contacts, Rules, is_address, read
 from unmbox._contacts_csv import read_companies, read_map, write_csv
 from unmbox._names import split_name
 
@@ -309,14 +310,14 @@ def test_memory_does_not_grow_with_people() -> None:
         assert sum(1 for _ in contacts.rows()) == 12_000
 
 
-@pytest.mark.parametrize("lead", ["=", "+", "-", "@", "\t=", " =", "＝"])
+@pytest.mark.parametrize("lead", ["=", "+", "-", "@", "\t=", " =", "＝", "|", "%"])
 def test_a_strangers_name_is_no_formula(lead: str) -> None:
     assert guarded(f"{lead}1+1") == f"'{lead}1+1"
 
 
 def test_other_cells_stay_as_they_are() -> None:
-    assert [guarded(cell) for cell in ("山田", "a-b", "", 12, "2019-03-01")] == [
-        "山田", "a-b", "", "12", "2019-03-01"
+    assert [guarded(cell) for cell in ("山田", "a-b", "", 12, "2019-03-01", -5, None)] == [
+        "山田", "a-b", "", 12, "2019-03-01", -5, ""
     ]  # fmt: skip
 
 
@@ -401,11 +402,24 @@ def test_any_text_comes_back_from_the_csv() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{}, {"nonsense": 1}, {"required": "family"}, {"required": ["surname"]}, {"longest": {"x": 1}}],
+    [
+        {},
+        {"nonsense": 1},
+        {"required": "family"},
+        {"required": ["surname"]},
+        {"required": [["family"]]},
+        {"longest": {"x": 1}},
+        {"longest": {"address": "9"}},
+        {"role": [1]},
+        {"columns": {"family": 5}},
+        {"refused": 5},
+    ],
 )
-def test_a_profile_that_makes_no_sense(values: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="the profile mine"):
-        Rules.of("mine", values)
+def test_a_profile_that_makes_no_sense(values: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"name": "mine", "title": "Mine", "contacts": values}))
+    with pytest.raises(UsageError, match=r"the profile .*mine"):
+        Rules.of("mine", profiles.load(path).contacts)
 
 
 def test_maps_are_pairs_or_a_csv(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         ),
         "_addresses",
         "_auto",
+        "_cells",
         "_names",
         "_destination",
         "naming _folders profiles",

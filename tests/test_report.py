@@ -26,7 +26,7 @@ import unmbox
 from unmbox import _page_words, _schema, report
 from unmbox._page_charts import columns, rows
 from unmbox._record import SourceState, checksum
-from unmbox.report import safe_cells, write_report
+from unmbox.report import write_report
 
 SAMPLE = Path(__file__).parents[1] / "examples" / "sample-takeout.mbox"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -498,25 +498,6 @@ def test_many_messages_make_no_large_page_and_take_no_memory(tmp_path: Path) -> 
 
 
 # -- files -------------------------------------------------------------------------------------------------
-
-
-def test_no_cell_is_a_formula() -> None:
-    row = ["=1+1", "+1", "-1", "@x", " =1", "\t=1", "＝1", "a=1", "", None, -5, "|x", "%x"]
-    assert safe_cells(row) == [
-        "'=1+1",
-        "'+1",
-        "'-1",
-        "'@x",
-        "' =1",
-        "'\t=1",
-        "'＝1",
-        "a=1",
-        "",
-        "",
-        -5,
-        "'|x",
-        "'%x",
-    ]
 
 
 def test_nothing_of_the_users_is_overwritten(eml: Path, tmp_path: Path) -> None:

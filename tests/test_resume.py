@@ -357,6 +357,29 @@ def test_a_kill_costs_a_copy_never_a_mail_of_a_shared_index(tmp_path: Path, sour
     assert copies < len(steps[0]) / 5
 
 
+def test_a_rerun_tells_a_shared_index_what_a_kill_kept_from_it(tmp_path: Path, sources: list[Path]) -> None:
+    def convert(into: str, fault: Fault) -> unmbox.Report | None:
+        with faulty(fault), DedupIndex(tmp_path / "index.sqlite") as shared:
+            try:
+                with dying_at_once():
+                    return unmbox.convert(sources[0], tmp_path / into, dedup=shared)
+            except Killed:
+                return None
+
+    fault = Fault(-1)
+    whole = convert("undisturbed", fault)
+    for path in tmp_path.glob("index.sqlite*"):
+        path.unlink()
+    assert whole
+    last = max(n for n, name in enumerate(fault.names) if name == "before commit of the index")
+    assert convert("one", Fault(last)) is None
+    again, elsewhere = convert("one", Fault(-1)), convert("other", Fault(-1))
+    assert again
+    assert again.already == whole.messages
+    assert elsewhere
+    assert elsewhere.written == whole.repairs["missing-message-id"] == 1, "of others the content is not kept"
+
+
 # -- afresh ----------------------------------------------------------------------------------------------
 
 

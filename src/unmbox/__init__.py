@@ -82,7 +82,7 @@ _HOMES = {
     for name in names.split()
 }
 _MODULES = frozenset(
-    ("aio", "dedup", "errors", "events", "labels", "manifest", "naming", "profiles", "sinks")
+    ("aio", "dedup", "errors", "events", "labels", "manifest", "naming", "profiles", "report", "sinks")
 )
 
 

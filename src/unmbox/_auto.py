@@ -12,6 +12,7 @@ _FIELDS = re.compile(
     )
     [ \t]* : [ \t]* (?:\r?\n[ \t]+)? (?!no\b) [!-~]
     | ^Precedence [ \t]* : [ \t]* auto[-_]reply\b
+    | ^Return-Path [ \t]* : [ \t]* <>
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
@@ -25,8 +26,4 @@ def is_automatic(block: bytes) -> bool:
     newsletters (``Precedence: bulk``, List-Id) are not meant: people wrote those.
     """
     # These searches cost next to nothing, and most blocks hold none of it.
-    if b"Return-Path: <>" in block and (
-        b"\nReturn-Path: <>" in block or block.startswith(b"Return-Path: <>")
-    ):
-        return True
-    return (b"uto" in block or b"UTO" in block) and _FIELDS.search(block) is not None
+    return (b"uto" in block or b"UTO" in block or b"<>" in block) and _FIELDS.search(block) is not None

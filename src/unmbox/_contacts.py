@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from unmbox import _headers
 from unmbox._addresses import Mailbox, key_of, normalise, split_mailboxes
+from unmbox._cells import guarded
 from unmbox._decode import decode_addresses
 from unmbox._head import MessageHead, unclear_in
 from unmbox._names import split_name
@@ -82,8 +83,6 @@ SELECT address, count, first_date, last_date, (
     SELECT text FROM name WHERE name.key = person.key ORDER BY own DESC, count DESC, last DESC, text LIMIT 1
 ) FROM person ORDER BY count DESC, key
 """
-FORMULA: Final = re.compile("[=+\\-@\t\r＝＋－＠]")
-"""Excel and its like run what begins so (CWE-1236); the full-width forms, too, under a Japanese locale."""
 DOMAIN: Final = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{1,59})")
 """RFC 1035 §2.3.1 as mail uses it: labels, at least two of them, the last of letters (or an A-label)."""
 _LOCAL = re.compile(r"[^\s.\"@]+(?:\.[^\s.\"@]+)*")
@@ -121,12 +120,8 @@ class Rules(NamedTuple):
     @classmethod
     def of(cls, name: str, values: Mapping[str, Any]) -> Rules:
         """The rules that a profile called `name` has. Raises `UsageError` where they make no sense."""
-        known = {"columns": dict, "required": list, "longest": dict, "role": list, "refused": str}
         if not values:
             raise UsageError(f"the profile {name} says nothing of contacts")
-        for member, value in values.items():
-            if not isinstance(value, known.get(member, ())):
-                raise UsageError(f"the profile {name}: {member!r} in contacts: write {', '.join(known)}")
         columns = values.get("columns", {})
         for column in (*columns, *values.get("required", ()), *values.get("longest", ())):
             if column not in COLUMNS:
@@ -150,7 +145,7 @@ class Rules(NamedTuple):
             return "no address"
         if not is_address(contact.address):
             return "not an address that mail can be sent to"
-        if FORMULA.match(contact.address):
+        if guarded(contact.address) != contact.address:
             return "a spreadsheet would take the address for a formula"
         local = contact.address.partition("@")[0]
         if local.lower() in self.role:
@@ -158,15 +153,9 @@ class Rules(NamedTuple):
         if found := next((each for each in self.refused if each in contact.address), ""):
             return f"{found} in the address"
         for column, limit in self.longest.items():
-            if len(guarded(getattr(contact, column))) > limit:
+            if len(str(guarded(getattr(contact, column)))) > limit:
                 return f"{self.columns[column]} is longer than {limit} characters"
         return ""
-
-
-def guarded(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe goes before what would begin one."""
-    text = str(value)
-    return f"'{text}" if FORMULA.match(text.lstrip(" \u3000")) else text
 
 
 class Contacts:

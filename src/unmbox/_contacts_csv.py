@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from unmbox._addresses import find_address, key_of
-from unmbox._contacts import COLUMNS, DOMAIN, Contact, Rules, guarded
+from unmbox._cells import guarded
+from unmbox._contacts import COLUMNS, DOMAIN, Contact, Rules
 from unmbox._selection import check_utf8
 from unmbox.errors import UsageError
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TypedDict
 
-from unmbox._batches import Batches
+from unmbox._batches import BATCH_MESSAGES, Batches
 from unmbox._copies import Copies
 from unmbox._destination import real_name
 from unmbox._job import Job
@@ -158,6 +158,7 @@ def _batches(
     # A kill may keep messages from a shared index, and then copies of them are kept too.
     by_place = shared or index.policy == "off"
     copies = Copies(index, record, shared=shared)
+    copies.catch_up(BATCH_MESSAGES)
     return Batches(place, record, copies, orders.layout, by_place=by_place, sorter=orders.sorter)
 
 

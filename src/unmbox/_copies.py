@@ -20,9 +20,9 @@ class Copies:
     """Tells copies from new mail. `index` is the manifest's own, or `shared` with other destinations.
 
     A shared index knows a message by its row and, in the upper 31 bits, by whose row that is. It commits
-    after the manifest, whose rows are confirmed then: what a kill keeps from it is taken for new again, and
-    costs a copy. It may also know rows that are gone (a run that started afresh), so what it calls a copy
-    of one of ours is looked up.
+    after the manifest, whose rows are confirmed then: what a kill keeps from it, the next run into the same
+    destination tells it (`catch_up`); what is converted elsewhere before costs a copy. It may also know rows
+    that are gone (a run that started afresh), so what it calls a copy of one of ours is looked up.
     """
 
     def __init__(self, index: DedupIndex, manifest: Manifest | None, *, shared: bool) -> None:

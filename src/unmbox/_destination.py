@@ -11,6 +11,7 @@ MANIFEST_NAME = "unmbox-manifest.sqlite"
 VOLUME_KEY = "volume."
 """What the keys in a manifest's `meta` begin with that name volumes."""
 
+_is_part = re.compile(r"\.unmbox-\d+-\d+\.part").fullmatch
 # The second volume of NAME.zip is NAME-002.zip.
 _OF_ZIP = re.compile(r"(.+)(?:-(?!00[01]\.)(\d{3,})\.zip|-aside)", re.IGNORECASE | re.DOTALL).fullmatch
 
@@ -32,6 +33,16 @@ def manifest_of(destination: str | os.PathLike[str]) -> Path:
 def aside_of(destination: str | os.PathLike[str]) -> str:
     """The folder beside ZIP volumes for what is in none of them."""
     return f"{Path(os.fsdecode(destination)).stem}-aside"
+
+
+def part_name(number: int) -> str:
+    """What a file is called until it is whole, by a number that no other one of this process has."""
+    return f".unmbox-{os.getpid()}-{number}.part"
+
+
+def is_part(name: str) -> bool:
+    """Whether a file is called as one that is not whole: a run that ended too early may have left it."""
+    return _is_part(name) is not None
 
 
 def is_written(path: str, real: str = "", destination: str = "") -> bool:

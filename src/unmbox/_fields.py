@@ -17,6 +17,13 @@ MAX_NAME: Final = MAX_LINE - 1
 MAX_FIELDS: Final = 10_000
 """Fields of a block that is looked at, lines that are none included: no mail has a tenth of them."""
 
+ADDRESSES: Final = frozenset(
+    b"from to cc bcc sender reply-to return-path delivered-to x-original-to envelope-to errors-to"
+    b" mail-followup-to mail-reply-to disposition-notification-to return-receipt-to apparently-to list-id"
+    b" resent-from resent-to resent-cc resent-bcc resent-sender resent-reply-to".split()
+)
+"""Names of the fields that hold addresses, or phrases before what stands in ``<>``."""
+
 # RFC 5322 §2.2.3: a line that begins with white space continues the field before it.
 _BETWEEN_FIELDS = re.compile(rb"\n(?![ \t])")
 # RFC 5322 §2.2, and the white space that §4.5 allowed before the colon.

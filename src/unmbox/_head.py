@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from unmbox import _dates, _decode, _headers, _made, labels
 from unmbox._block import unclear_values
-from unmbox._fields import split_block, split_fields, too_many
+from unmbox._fields import ADDRESSES, split_block, split_fields, too_many
 from unmbox._message_id import normalise_message_id
 from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox.events import Head
@@ -18,10 +18,6 @@ from unmbox.labels import Beside
 
 _DATE, _FROM, _MESSAGE_ID, _LABELS = b"date", b"from", b"message-id", b"x-gmail-labels"
 _NOBODY = b"<>,; \t\r\n"  # a From of these alone is empty
-_ADDRESSES = frozenset(
-    b"from to cc bcc sender reply-to return-path delivered-to"
-    b" resent-from resent-to resent-cc resent-sender".split()
-)
 _is_plain_id = re.compile(rb"<[!-;=@-~]+>").fullmatch  # without "?" there is no encoded-word in it
 _SHORT = 500  # octets of a value that is worth remembering
 
@@ -181,11 +177,11 @@ def _found_date(head: MessageHead) -> datetime | None:
 def text_of(head: MessageHead, name: bytes, value: bytes) -> str:
     """The decoded text of a raw value in this header, of a field called `name` (lower case)."""
     if value.isascii() or not is_unclear(value):
-        if name not in _ADDRESSES:
+        if name not in ADDRESSES:
             return _decode.decode_text(value)
         return _address(value) if len(value) < _SHORT else _decode.decode_addresses(value)
     raw8 = head.raw8 or settle_raw8(head, b"", [value])
-    decode = _decode.decode_addresses if name in _ADDRESSES else _decode.decode_text
+    decode = _decode.decode_addresses if name in ADDRESSES else _decode.decode_text
     return decode(value, (), raw8.text)
 
 

@@ -15,13 +15,14 @@ from unmbox._destination import aside_of, is_zip, manifest_of
 from unmbox._folders import MODES, Folders, LabelTable
 from unmbox._parser import Parser
 from unmbox._place import DryPlace, Place
-from unmbox._selection import Selection, When, check_utf8
+from unmbox._repairs import RULES
+from unmbox._selection import Selection, When, check_utf8, recorded
 from unmbox._sorter import REFUSED, Sorter
 from unmbox._writer import EmlWriter
 from unmbox._zip_place import ZipPlace
 from unmbox.errors import UsageError
 from unmbox.naming import DEFAULT_LAYOUT, Layout
-from unmbox.profiles import Profile, load
+from unmbox.profiles import BODY_REPAIRS, Profile, load
 from unmbox.sinks import Sink
 from unmbox.zips import ZIP_ENTRIES, ZIP_SIZE
 
@@ -88,7 +89,7 @@ class Orders:
             "layout": template,
             "repair_signed": str(repair_signed).lower(),
             "locale": locale or "",
-            **self._recorded(since=since, until=until, system_labels=system_labels),
+            **self._recorded(selection, system_labels),
         }
 
     def manifest(self) -> Path | None:
@@ -113,8 +114,13 @@ class Orders:
     def _value(self, name: str, given: Any) -> Any:
         if given is None or given == ():
             return self._profile.options.get(name, _USUAL[name])
-        # One text would be a list of its letters.
-        return (given,) if name in {"include", "exclude"} and isinstance(given, str) else given
+        if name not in {"include", "exclude"}:
+            return given
+        if isinstance(given, str):  # it would be a list of its letters
+            return (given,)
+        if not isinstance(given, Iterable):
+            raise UsageError(f"{name} takes texts, labels or addresses, not {given!r}")
+        return tuple(given)
 
     def _check(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         for name, choices in (("labels", MODES), ("refused", REFUSED)):
@@ -153,16 +159,15 @@ class Orders:
             is_own=is_own,
         )
 
-    def _recorded(
-        self, *, since: When | None, until: When | None, system_labels: str | os.PathLike[str] | None
-    ) -> dict[str, str]:
+    def _recorded(self, selection: Selection, system_labels: str | os.PathLike[str] | None) -> dict[str, str]:
         """What differs from the usual: a destination's rows all follow from the same options."""
         found: dict[str, str] = {}
         for name in ("labels", "include", "exclude", "refused", *(_ZIP if self._zip else ())):
             value = self._values[name]
             if value != _USUAL[name] or name in _ZIP:
                 found[name] = value if isinstance(value, str) else _json(value)
-        found |= {name: str(day) for name, day in (("since", since), ("until", until)) if day is not None}
+        limits = ("since", selection.since), ("until", selection.until)
+        found |= {name: recorded(when) for name, when in limits if when is not None}
         if system_labels is not None:
             found["system_labels"] = sha256(Path(system_labels).read_bytes()).hexdigest()[:12]
         profile = self._profile
@@ -197,6 +202,10 @@ def _loaded(name: str | os.PathLike[str]) -> Profile:
     profile = load(name)
     if profile.contacts and not (profile.options or profile.folders or profile.force or profile.checks):
         raise UsageError(f"the profile {profile.name} is for unmbox contacts: no mail goes there")
+    codes = [*(rule.code for rule in RULES), *BODY_REPAIRS]
+    if unknown := sorted(profile.force.difference(codes)):
+        what = f"{unknown[0]!r} in force is the code of no repair"
+        raise UsageError(f"the profile {profile.name}: {what}: write one of {', '.join(codes)}")
     return profile
 
 

@@ -59,14 +59,15 @@ _ENGLISH = {
     "label": "Label",
     "unlabelled": "without a label",
     "repairs": "Repairs",
-    "repairs_more": "Fields that strict mail programs refuse were mended; the body never changes. A repair "
-    "is left out where it would break a signature.",
+    "repairs_more": "Fields that strict mail programs refuse were mended; the body changes only where a "
+    "profile asks for it. A repair is left out where it would break a signature.",
     "repairs_chart": "Bar chart: repairs by kind. The table below has the same numbers.",
     "code": "Repair",
     "applied": "Made",
     "left": "Left out",
     "made_here": "made",
-    "left_here": "left out: it would break {signature}",
+    "left_here": "left out: it would break {signatures}",
+    "listed_here": "listed, left as it is",
     "duplicates": "Copies",
     "duplicates_more": "A copy has the same Message-ID and the same body as a message that is there already. "
     "Only the first is written; labels of the others are added to it.",
@@ -154,14 +155,15 @@ _JAPANESE = {
     "label": "ラベル",
     "unlabelled": "ラベルなし",
     "repairs": "修復",
-    "repairs_more": "厳格なメールソフトが受け付けないヘッダーを直しました。本文は変わりません。"
-    "署名を壊す修復は行いません。",
+    "repairs_more": "厳格なメールソフトが受け付けないヘッダーを直しました。本文は、"
+    "プロファイルが求める場合を除いて変わりません。署名を壊す修復は行いません。",
     "repairs_chart": "棒グラフ: 種類ごとの修復の数。下の表に同じ数字があります。",
     "code": "修復",
     "applied": "実施",
     "left": "見送り",
     "made_here": "実施",
-    "left_here": "見送り: {signature} の署名が壊れるため",
+    "left_here": "見送り: {signatures} が壊れるため",
+    "listed_here": "記録のみ",
     "duplicates": "重複",
     "duplicates_more": "Message-ID と本文が、すでにあるメールと同じものです。最初の 1 通だけを書き出し、"
     "ほかのメールのラベルはそこに加えます。",
@@ -219,6 +221,9 @@ _REPAIRS = {
     "missing-message-id": ("no Message-ID", "Message-ID がない"),
     "missing-from": ("no From", "差出人がない"),
     "missing-date": ("no Date", "日付がない"),
+    "head-too-long": ("header too long to look at", "長すぎて調べられないヘッダー"),
+    "body-nul": ("NUL octets in the body", "本文の NUL オクテット"),
+    "body-bare-cr": ("bare carriage returns in the body", "本文の単独の CR"),
 }
 
 

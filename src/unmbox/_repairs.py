@@ -15,7 +15,7 @@ from typing import Final
 
 from unmbox import _encode, _made
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
-from unmbox._fields import MAX_LINE, Field
+from unmbox._fields import ADDRESSES, MAX_LINE, Field
 from unmbox._message_id import normalise_message_id
 from unmbox._parameters import encode_parameters
 from unmbox._signatures import DAMAGE
@@ -25,13 +25,8 @@ _NOT_A_NAME = re.compile(rb"[^\s:]*:").match
 _IN_BRACKETS = re.compile(rb"<[ \t]*[^<> \t][^<>]*>").search
 _BOOKKEEPING: Final = frozenset(b"content-length status x-status x-keywords x-uid x-imap x-imapbase".split())
 _ONCE: Final = frozenset(b"from subject date message-id to cc sender reply-to".split())
-_ADDRESSES: Final = frozenset(
-    b"from to cc bcc sender reply-to return-path delivered-to x-original-to envelope-to errors-to"
-    b" mail-followup-to mail-reply-to disposition-notification-to return-receipt-to apparently-to list-id"
-    b" resent-from resent-to resent-cc resent-bcc resent-sender resent-reply-to".split()
-)
 _PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
-_OF_A_KIND: Final = _ADDRESSES | _PARAMETERS | STRUCTURED
+_OF_A_KIND: Final = ADDRESSES | _PARAMETERS | STRUCTURED
 # Text in it is 7-bit, and still none that a reader would know to decode.
 _ISO_2022 = re.compile(rb"\x1b(?:\$|\(I)").search
 
@@ -231,7 +226,7 @@ def _duplicate_field(block: Block) -> None:
 @_rule("8bit-name", "RFC 2047 §5 (2), (3)", _CHANGES)
 def _8bit_name(block: Block) -> None:
     """Raw 8-bit text in display names and comments becomes encoded-words; addresses stay as they are."""
-    for field in _raw(block, _ADDRESSES):
+    for field in _raw(block, ADDRESSES):
         encoded = _encode.encode_addresses(block.text(field))
         if encoded and not encoded[1]:
             _refold(block, "8bit-name", field, encoded[0])
@@ -241,7 +236,7 @@ def _8bit_name(block: Block) -> None:
 def _8bit_address(block: Block) -> None:
     """An address that is not ASCII gets an ASCII form; the field as it was is kept below it."""
     originals: dict[int, Field] = {}
-    for field in _raw(block, _ADDRESSES):
+    for field in _raw(block, ADDRESSES):
         name, text = prefixed(ORIGINAL, field), block.text(field)
         encoded = _encode.encode_addresses(text)
         if encoded and not encoded[1]:
@@ -294,7 +289,7 @@ def _long_line(block: Block) -> None:
 
 def _loose(key: bytes, text: str) -> str | None:
     """A value with more places to fold at and its long words encoded, as its field's grammar allows."""
-    if key in _ADDRESSES:
+    if key in ADDRESSES:
         encoded = _encode.encode_addresses(text, loose=True)
         return encoded[0] if encoded else None
     if key in _PARAMETERS:

@@ -49,7 +49,8 @@ class Report(NamedTuple):
     `bytes_in` octets of the sources were read, `bytes_out` written in EMLs; `junk` is what stands before the
     first From_ line of a source, so junk and the messages' lengths add up to `bytes_in`. `collisions` are
     those of `written` that have the Message-ID of another mail. `repairs` counts the repairs applied by their
-    code, `left_out` those that a signature forbade. `rejected` counts lines that begin ``From `` and were not
+    code, `left_out` those that a signature forbade, and what is only told (in bodies, or a
+    header too long to look at). `rejected` counts lines that begin ``From `` and were not
     taken as separators. `not_mbox` names sources that hold octets but no From_ line at all, and archives and
     folders without mail. `damaged` says what could not be read (the first 1,000), `missing` names parts of an
     export that are not there. `refused` are those of `written` that the destination of the profile would

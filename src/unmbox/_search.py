@@ -69,7 +69,7 @@ def _is_maildir(folder: Path, *, inside: bool) -> bool:
     if inside or any((folder / name).is_dir() for name in ("new", "tmp")):
         return True
     with suppress(OSError), os.scandir(cur) as entries:
-        return any(_INFO.search(entry.name) for entry in islice(entries, 1))
+        return any(_INFO.search(entry.name) for entry in entries)
     return False
 
 

@@ -28,6 +28,13 @@ _FIELDS = {
 _FIELDS["address"] = (*_FIELDS["from"], *_FIELDS["to"])
 
 
+_LEAF = re.compile(r".*[/\\]", re.DOTALL)
+# The folder of a message that has a file of its own: an .eml's, or the one around cur or new of a Maildir.
+_FOLDER = re.compile(
+    r"(?:.*[/\\.])?([^/\\.!]+)[/\\](?:(?:cur|new)[/\\][^/\\]*|[^/\\]*\.emlx?)", re.IGNORECASE | re.DOTALL
+).fullmatch
+
+
 class _Term(NamedTuple):
     """One thing to look for, as it was written and as a question to a message."""
 
@@ -64,15 +71,15 @@ class Selection:
         self._table = table
         self._include = [self._term(text) for text in _texts("include", include)]
         self._exclude = [self._term(text) for text in _texts("exclude", exclude)]
-        self._since = None if since is None else _when("since", since)
-        self._until = None if until is None else _when("until", until)
+        self.since = None if since is None else _when("since", since)
+        self.until = None if until is None else _when("until", until)
         self._unmatched = [term for term in self._include + self._exclude if term.is_own]
-        first, last = _day(self._since), _day(self._until)
+        first, last = _day(self.since), _day(self.until)
         if first and last and first > last:
-            raise UsageError(f"nothing is since {self._since} and until {self._until}: exchange them")
+            raise UsageError(f"nothing is since {self.since} and until {self.until}: exchange them")
 
     def __bool__(self) -> bool:
-        return bool(self._include or self._exclude or self._since or self._until)
+        return bool(self._include or self._exclude or self.since or self.until)
 
     @property
     def unmatched(self) -> tuple[str, ...]:
@@ -80,7 +87,8 @@ class Selection:
         return tuple(dict.fromkeys(term.text for term in self._unmatched))
 
     def unwanted(self, head: MessageHead, labels: Sequence[str], state: State) -> str:
-        """Why a message is not wanted; "" if it is."""
+        """Why a message with these labels of its own is not wanted; "" if it is."""
+        labels = filing_labels(self._table, head.source, labels, state)
         if self._unmatched:
             self._unmatched = [term for term in self._unmatched if not term.matches(head, labels, state)]
         for term in self._exclude:
@@ -90,10 +98,10 @@ class Selection:
             return "not included"
         when = head.date
         if when is not None:
-            if self._since and _compare(when, self._since) < 0:
-                return f"before {self._since}"
-            if self._until and _compare(when, self._until) > 0:
-                return f"after {self._until}"
+            if self.since and _compare(when, self.since) < 0:
+                return f"before {self.since}"
+            if self.until and _compare(when, self.until) > 0:
+                return f"after {self.until}"
         return ""
 
     def _term(self, text: str) -> _Term:
@@ -134,6 +142,28 @@ class Selection:
             return any(label == key or label.startswith(below) for label in map(_folded, labels))
 
         return _Term(text, is_in)
+
+
+def filing_labels(table: LabelTable, source: str, labels: Sequence[str], state: State) -> tuple[str, ...]:
+    """What a message is filed by: its labels; without any, its mailbox's or folder's name if that is Gmail's.
+
+    What its state calls deleted or a draft is in Trash or Drafts, whatever its labels.
+    """
+    found = tuple(labels)
+    if not found:
+        name = _origin(source)
+        if table.meaning(name).role not in {"", "user"}:
+            found = (name,)
+    if state.get("deleted") or state.get("draft"):
+        found += ("Trash",) if state.get("deleted") else ("Drafts",)
+    return found
+
+
+def _origin(source: str) -> str:
+    """What the mailbox, or the folder of a message in a file of its own, is called."""
+    if found := _FOLDER(source):
+        return "Inbox" if found[1].lower() == "maildir" else found[1]  # the top of a Maildir++
+    return _LEAF.sub("", source).partition(".")[0]
 
 
 def _folded(label: str) -> str:
@@ -195,6 +225,11 @@ def _zoned(given: date | datetime) -> date | datetime:
     if isinstance(given, datetime) and given.tzinfo is None:
         return given.replace(tzinfo=timezone.utc)
     return given
+
+
+def recorded(when: date | datetime) -> str:
+    """A limit as text, which is the same for the same instant."""
+    return str(when.astimezone(timezone.utc) if isinstance(when, datetime) else when)
 
 
 def _day(when: date | datetime | None) -> date | None:

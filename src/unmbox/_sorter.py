@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from unmbox._folders import Folders, LabelTable
 from unmbox._mail import Mail
 from unmbox._record import state_of
-from unmbox._selection import Selection
+from unmbox._selection import Selection, filing_labels
 
 REFUSED = ("keep", "aside")
-_LEAF = re.compile(r".*[/\\]", re.DOTALL)
-# The folder of a message that has a file of its own: an .eml's, or the one around cur or new of a Maildir.
-_FOLDER = re.compile(
-    r"(?:.*[/\\.])?([^/\\.!]+)[/\\](?:(?:cur|new)[/\\][^/\\]*|[^/\\]*\.emlx?)", re.IGNORECASE | re.DOTALL
-).fullmatch
 
 
 class Sorter:
@@ -54,7 +47,7 @@ class Sorter:
                 state |= beside.state
             mail.told = mail.told._replace(state=state)
         if self._selection:
-            mail.unwanted = self._selection.unwanted(mail.head, self._labels(mail), mail.told.state or {})
+            mail.unwanted = self._selection.unwanted(mail.head, labels, mail.told.state or {})
 
     @property
     def unmatched(self) -> tuple[str, ...]:
@@ -65,30 +58,10 @@ class Sorter:
         """The folders of a message, the primary first; "" is the destination itself."""
         if self._folders is None:
             return ("",)
-        found = self._folders.of(self._labels(mail))
+        told = mail.told
+        labels = filing_labels(self._table, mail.head.source, told.labels, told.state or {})
+        found = self._folders.of(labels)
         return found if self._links else found[:1]
-
-    def _labels(self, mail: Mail) -> tuple[str, ...]:
-        """A message's labels; without any, its mailbox's or folder's name if that is one of everybody's.
-
-        What its state calls deleted or a draft is in Trash or Drafts, whatever its labels.
-        """
-        labels = tuple(mail.told.labels)
-        if not labels:
-            name = self._origin(mail.head.source)
-            if self._table.meaning(name).role not in {"", "user"}:
-                labels = (name,)
-        state = mail.told.state
-        if state and (state.get("deleted") or state.get("draft")):
-            labels += ("Trash",) if state.get("deleted") else ("Drafts",)
-        return labels
-
-    @staticmethod
-    def _origin(source: str) -> str:
-        """What the mailbox, or the folder of a message in a file of its own, is called."""
-        if found := _FOLDER(source):
-            return "Inbox" if found[1].lower() == "maildir" else found[1]  # the top of a Maildir++
-        return _LEAF.sub("", source).partition(".")[0]
 
     def puts_aside(self, mail: Mail) -> bool:
         """Whether the message goes to a place of its own because the destination would refuse it."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 import unmbox
-from unmbox.profiles import BODY_REPAIRS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,11 +45,12 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
         lines.append(f"{_count(report.collisions, 'message')} kept that share a Message-ID with another mail")
     if report.repairs:
         lines.append(f"repairs: {_codes(report.repairs)}")
-    in_bodies = {code: count for code, count in report.left_out.items() if code in BODY_REPAIRS}
-    if signed := {code: count for code, count in report.left_out.items() if code not in BODY_REPAIRS}:
+    from unmbox._writer import LISTED  # which --help needs not load
+
+    if signed := {code: count for code, count in report.left_out.items() if code not in LISTED}:
         lines.append(f"left out to keep signatures whole: {_codes(signed)}")
-    if in_bodies:
-        lines.append(f"left as they are, being in bodies: {_codes(in_bodies)}")
+    if listed := {code: count for code, count in report.left_out.items() if code in LISTED}:
+        lines.append(f"found and left as they are: {_codes(listed)}")
     if report.rejected:
         lines.append(
             f'{_count(report.rejected, "line")} beginning "From " left as text: unmbox inspect says why'
@@ -99,7 +99,7 @@ def findings(found: Verification, destination: str) -> str:
     shown = found.problems[:_SHOWN]
     lines = [
         f"{what}: {_count(found.problem_count, 'problem')} in {destination}",
-        *(f"  {each.kind}  {each.path}: {each.detail}" for each in shown),
+        *(on_one_line(f"  {each.kind}  {each.path}: {each.detail}") for each in shown),
     ]
     if found.problem_count > len(shown):
         lines.append(f"  and {found.problem_count - len(shown):,} more: --json has them")

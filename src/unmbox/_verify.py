@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from unmbox import _verify_tables
 from unmbox._checks import CheckingWriter
-from unmbox._destination import MANIFEST_NAME, is_zip, manifest_of
+from unmbox._destination import MANIFEST_NAME, is_part, is_zip, manifest_of
 from unmbox._message_id import normalise_message_id
 from unmbox._opened import Opened
 from unmbox._parser import Parser
@@ -363,7 +363,7 @@ class _Audit:
             # A folder with a manifest of its own is another destination.
             if not os.path.lexists(f"{entry.path}/{MANIFEST_NAME}"):
                 folders.append(path + "/")
-        elif entry.name.startswith(".unmbox-") and entry.name.endswith(".part"):
+        elif is_part(entry.name):
             self._problem("temporary", path, f"left by a run that was interrupted: {_AGAIN}")
         elif not (entry.name.lower().endswith(".eml") or path.startswith("quarantine/")):
             return

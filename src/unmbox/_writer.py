@@ -21,6 +21,8 @@ HEAD_TOO_LONG = "head-too-long"
 BODY_NUL = "body-nul"
 BODY_BARE_CR = "body-bare-cr"
 EXPORTER_DAMAGE = "exporter-damage"
+LISTED = frozenset((HEAD_TOO_LONG, BODY_NUL, BODY_BARE_CR, EXPORTER_DAMAGE))
+"""Codes of what is told and left as it is, whatever is signed."""
 _OF_BODIES = {BODY_NUL: 1, BODY_BARE_CR: 2, EXPORTER_DAMAGE: 3}
 
 # Numbers: `in` first takes octets for one, fails, and searches then, all of which costs more than the search.

@@ -79,9 +79,10 @@ async def convert(
     leaves what a kill leaves, so that the same call goes on from there; it takes effect once the thread has
     ended. Async generators that are given are closed; open files and streams stay open.
     """
-    if concurrency < 1 or concurrency != int(concurrency):
+    at_once: object = concurrency  # callers without a type checker give anything
+    if not isinstance(at_once, int) or at_once < 1:
         raise UsageError(
-            f"concurrency is how many EMLs are under way together, at least 1, not {concurrency}"
+            f"concurrency is how many EMLs are under way together, at least 1, not {concurrency!r}"
         )
     bridge = Bridge()
     tasks = anyio.create_task_group()

@@ -17,6 +17,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import takewhile
 
 import click
 
@@ -117,12 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     except (_Signal, Exception) as error:
         given = sys.argv[1:] if arguments is None else arguments
+        given = list(takewhile(lambda word: word != "--", given))
         if "--debug" in given:
             import traceback
 
             traceback.print_exception(error)
         status, sentence = _account(error)
-        if isinstance(error, _Signal) and "convert" in given:
+        if isinstance(error, _Signal) and given[:1] == ["convert"]:
             sentence += "; what is written is whole, and the same command again goes on from there"
         if "--json" in given:
             with suppress(OSError):  # it may be what the error is about

@@ -8,7 +8,7 @@ A profile is an object with these members, all but `name` and `title` optional:
 - `force`: codes of repairs that are made even where a signature breaks, and of `BODY_REPAIRS`, which else
   are never made.
 - `checks`: what would be refused: see `CHECKS`.
-- `contacts`: for `unmbox contacts`.
+- `contacts`: for `unmbox contacts`: see `CONTACTS`.
 - `facts`: an array of objects with `about` (members of `options`, `force`, `checks` or `contacts`), `says`
   and `source` (an address); a `source` of null says that nobody has published it.
 """
@@ -51,6 +51,10 @@ def _is_counts(value: object) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value)) and all(map(_is_count, value.values()))
 
 
+def _is_renaming(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value)) and all(map(_is_text, value.values()))
+
+
 def _one_of(*words: str) -> Callable[[object], bool]:
     return lambda value: value in words
 
@@ -91,6 +95,18 @@ CHECKS: Mapping[str, Callable[[object], bool]] = MappingProxyType(
     }
 )
 """What a destination may refuse, and what holds of the limits."""
+
+
+CONTACTS: Mapping[str, Callable[[object], bool]] = MappingProxyType(
+    {
+        "columns": _is_renaming,  # names of columns
+        "required": _is_texts,  # columns that must not be empty
+        "longest": _is_counts,  # characters of a column at most
+        "role": _is_texts,  # local parts that are left out
+        "refused": _is_text,  # characters that an address must not have
+    }
+)
+"""What an importer of contacts asks for, and what holds of the values."""
 
 
 class Fact(NamedTuple):
@@ -166,7 +182,7 @@ def _checked(values: Any, path: str) -> Profile:
     for member in ("name", "title"):
         if not _is_text(values.get(member)):
             raise fail(f"{member!r} is missing, or no text")
-    for member, rules in (("options", OPTIONS), ("checks", CHECKS)):
+    for member, rules in (("options", OPTIONS), ("checks", CHECKS), ("contacts", CONTACTS)):
         for name, value in _members(values, member, fail).items():
             if name not in rules:
                 raise fail(f"{name!r} is none of {member}: write one of {', '.join(rules)}")
@@ -188,7 +204,7 @@ def _checked(values: Any, path: str) -> Profile:
         folders=values.get("folders", {}),
         force=frozenset(values.get("force", [])),
         checks=values.get("checks", {}),
-        contacts=_members(values, "contacts", fail),
+        contacts=values.get("contacts", {}),
         facts=tuple(Fact(tuple(fact["about"]), fact["says"], fact["source"]) for fact in facts),
     )
 

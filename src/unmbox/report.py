@@ -10,10 +10,10 @@ from __future__ import annotations
 import csv
 import json
 import os
-import tempfile
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
 from hashlib import sha256
 from html import escape
@@ -23,7 +23,8 @@ from urllib.parse import quote
 
 import unmbox
 from unmbox import _page_charts as charts
-from unmbox._destination import MANIFEST_NAME, manifest_of
+from unmbox._cells import guarded
+from unmbox._destination import MANIFEST_NAME, manifest_of, part_name
 from unmbox._page_sums import LISTS, MANY, Mail, Sums
 from unmbox._page_words import LANGUAGES, language_here, words
 from unmbox._schema import our_errors, read_only
@@ -42,7 +43,6 @@ _LIST_OCTETS = 380_000
 _CODES_OCTETS = 800_000
 _CHARTED = 12
 _TEXT = 140
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "|", "%")
 _COLUMNS = (
     "id",
     "source",
@@ -82,13 +82,15 @@ def write_report(
     with our_errors(str(path)), closing(read_only(path)) as connection:
         sums = Sums(connection)
         told = _Page(sums, page, path, words(language))
-        again = _is_ours(page, _MARK)
+        with _ours(page):
+            again = _is_ours(page, _MARK)
         gone = {told.beside(name) for name in (*LISTS, "months", "labels", "lines")} if again else set()
         for name, columns, rows in told.tables():
             _write_csv(told.beside(name), columns, rows, ours=again)
             gone.discard(told.beside(name))
         for path in gone:  # of lists that are empty now
-            path.unlink(missing_ok=True)
+            with _ours(path):
+                path.unlink(missing_ok=True)
         style = environment.get_template("report.css").render().strip()
         policy = (
             f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'"
@@ -169,7 +171,11 @@ class _Page:
     def repair_note(self, mail: Mail) -> str:
         """What became of one repair: its field, and made or not."""
         _, field, applied, impact = json.loads(mail.note or "[]")
-        made = self.words["made_here"] if applied else self.words["left_here"].format(signature=impact)
+        made = self.words["made_here"]
+        if not applied:
+            # An impact is a sentence on signatures; without one it is nothing that is ever mended.
+            why = "left_here" if impact else "listed_here"
+            made = self.words[why].format(signatures=impact.removeprefix("breaks "))
         return self.clean(f"{field}: {made}" if field else made)
 
     def size_class(self, number: int, end: int | None) -> str:
@@ -288,17 +294,9 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     mark = "\ufeff" + ",".join(columns) + "\r\n"
 
     def fill(file: Any) -> None:
-        csv.writer(file).writerows(map(safe_cells, rows))
+        csv.writer(file).writerows(map(guarded, row) for row in rows)
 
     _write(path, mark, fill, ours=ours)
-
-
-def safe_cells(row: Sequence[Any]) -> list[Any]:
-    """The cells of a row; a text that a spreadsheet would take for a formula begins with an apostrophe."""
-    return [
-        f"'{each}" if isinstance(each, str) and each.lstrip(" \u3000\xa0").startswith(_FORMULA) else each
-        for each in ("" if each is None else each for each in row)
-    ]
 
 
 def _is_ours(path: Path, mark: str) -> bool:
@@ -317,29 +315,28 @@ def _is_ours(path: Path, mark: str) -> bool:
 
 def _write(path: Path, mark: str, fill: Callable[[Any], object], *, ours: bool = False) -> None:
     """Make a file that begins with `mark`, whole or not at all; an older one of ours gives way to it."""
-    try:
+    with _ours(path):
         if not ours:
             _is_ours(path, mark)
-        descriptor, part = tempfile.mkstemp(prefix=".unmbox-", suffix=".part", dir=path.parent)
+        part = path.with_name(part_name(time.time_ns()))
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            with part.open("x", encoding="utf-8", errors="backslashreplace", newline="") as file:
                 file.write(mark)
                 fill(file)
-            _open_to_readers(part)
-            os.replace(part, path)  # noqa: PTH105  # mkstemp's is a string
+            part.replace(path)
         except BaseException:
-            Path(part).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def _ours(path: Path) -> Iterator[None]:
+    """Make `DestinationError` of what the system says about a file of the report."""
+    try:
+        yield
     except OSError as error:
         if isinstance(error, DestinationError):
             raise
         refusal = DestinationError(f"cannot write {path}: {error.strerror}")
         refusal.errno = error.errno
         raise refusal from error
-
-
-def _open_to_readers(path: str) -> None:
-    """Give a temporary file, which is its owner's alone, the rights that any new file has."""
-    mask = os.umask(0)
-    os.umask(mask)
-    Path(path).chmod(0o666 & ~mask)

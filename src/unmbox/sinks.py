@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from datetime import datetime, timezone
 from itertools import count
 from typing import NamedTuple, Protocol
 
+from unmbox._destination import is_part, part_name
 from unmbox.errors import DestinationError, UnmboxError, UsageError
 
 __all__ = ["Dated", "DirectorySink", "DirectoryTarget", "Sink", "Target"]
@@ -73,7 +73,6 @@ _NAMELESS = os.O_WRONLY | os.O_TMPFILE if hasattr(os, "O_TMPFILE") else 0
 _NO_PATH = "not a relative path of a file"
 _NO_NAMES = frozenset(("", ".", ".."))
 _JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
-_is_part = re.compile(r"\.unmbox-\d+-\d+\.part").fullmatch
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run the same again",
@@ -193,7 +192,7 @@ class _Tree:
             self.proc = proc
 
     def new_part(self) -> str:
-        return f".unmbox-{self.pid}-{next(self.numbers)}.part"
+        return part_name(next(self.numbers))
 
     def remove(self, part: str) -> None:
         os.unlink(self.root.prefix + part, dir_fd=self.root.fd)
@@ -307,7 +306,7 @@ class DirectorySink:
             root = self._tree.enter("")
             with os.scandir(root.prefix if root.fd is None else root.fd) as entries:
                 for entry in entries:
-                    left = _is_part(entry.name) and entry.name not in ours
+                    left = is_part(entry.name) and entry.name not in ours
                     if left and entry.is_file(follow_symlinks=False):
                         self._tree.remove(entry.name)
                         number += 1
