@@ -17,12 +17,12 @@ SETTLED = 1 << 20
 BOM = b"\xef\xbb\xbf"
 
 TIME = r"\d{1,2}:\d\d(:\d\d)?"
-ZONE = r"([+-]\d{4}|\(?[A-Z]{1,6}([+-]\d{1,2})?\)?)"
+ZONE = r"([+-]\d{4}|\(?[A-Z]{1,6}([+-]\d{1,2}(:?\d\d)?)?\)?|\([A-Z][A-Z ]+\))"
 DAY = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
 MONTH = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 YEAR = r"(\d{4}|\d\d)"
 DATES = [
-    rf"{DAY},? +{MONTH} +\d{{1,2}},? +{TIME}( +{ZONE}){{0,2}} +{YEAR}( +{ZONE}){{0,2}}",
+    rf"{DAY},? +{MONTH} +\d{{1,2}},? +({TIME}( +{ZONE}){{0,2}} +{YEAR}|\d{{4}} +{TIME})( +{ZONE}){{0,2}}",
     rf"({DAY},? +)?\d{{1,2}}[ -]{MONTH}[ -]{YEAR} +{TIME}( +{ZONE}){{0,2}}",
     rf"\d{{4}}-\d\d-\d\d[T ]{TIME}(\.\d+)?( ?Z| ?[+-]\d\d:?\d\d)?",
 ]
@@ -153,18 +153,23 @@ class Reference:
             following += 1
         remain = len(self.lines) - following
         if is_dated(line.text):
-            return before_is_blank or self.header_at(following) or remain <= 1
+            empty = following < len(self.lines) and not self.text(following)
+            after_blank = before_is_blank and (DATED[0].search(line.text) or empty)
+            return bool(after_blank) or self.header_at(following) or remain <= 1
         if not remain:
             # Nothing but a From_ line, cut off: a mailbox all the same.
             return all(not one.text.strip() for one in self.lines[:at])
         if not self.header_at(following):
             return False
-        known = name_of(self.lines[following]) in KNOWN
+        first = name_of(self.lines[following])
+        known = first in KNOWN
         following += 1
         while self.text(following)[:1] in (b" ", b"\t"):
             following += 1
         if self.header_at(following):
-            return True
+            names = first, name_of(self.lines[following])
+            bare = len(line.text.split()) <= 2
+            return any(name in KNOWN or (bare and b"-" in name) for name in names)
         if following >= len(self.lines) or self.text(following).startswith(b"From "):
             return known
         return known and not self.text(following) and before_is_blank and len(line.text.split()) <= 2
@@ -280,6 +285,15 @@ class Reference:
         block = [
             line for line in self.lines[start + 1 : at] if not re.match(rb">?From (?![ \t]*:)", line.text)
         ]
+        if block and self.lines[at].text.startswith(
+            b"From - "
+        ):  # Thunderbird's, behind what it left of another
+            names = [name for name, _ in fields_of(self.lines[start + 1 : at])]
+            notes = all(
+                name.startswith(b"x-mozilla-") or name in {b"x-account-key", b"x-uidl"} for name in names
+            )
+            if notes and len(names) == at - start - 1 <= 20:
+                return False
         real = all(is_header(line) or is_fold(line) for line in block)
         return real and not any(name in TELLING for name, _ in fields_of(block))
 

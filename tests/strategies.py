@@ -334,6 +334,12 @@ SOUP = (
     b"--b1",
     b"--b1--",
     b"Content-Length: 20",
+    b"From the log of 5 Jan 2023 22:00 UTC",
+    b"From here: 2023-01-05 10:00",
+    b"X-Mozilla-Status: 0009",
+    b"-- ",
+    b"Content-Manager: x",
+    b"Web: content-x",
 )
 
 

@@ -32,6 +32,11 @@ from unmbox._fromline import LOOK_AHEAD, decide, is_dated
         b"From a Wed Jul  1 02:44:06 1998 MEST",
         b"From a Sun, 11 Nov 2007 06:58:35 +0200",
         b"From a 2019-03-19T09:13:51Z",
+        b"From a Sat Apr 12 2025 15:59:28",
+        b"From a Sat Apr 12 2025 15:59:28 GMT+0900 (JST)",
+        b"From a Sat Apr 12 2025 15:59:28 GMT+0900 (Japan Standard Time)",
+        b"From a Sat Apr 12 15:59:28 GMT+01:00 2025",
+        b"From a Sat Apr 12 03:59:28 PM 2025",
     ],
 )
 def test_lines_with_a_date(line: bytes, end: bytes) -> None:
@@ -122,9 +127,34 @@ def test_dated_lines(after: bytes, blank: bool, no_blank: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (b"", True),
+        (b"\ntext\ntext\n", True),
+        (b"Subject: x\n", True),
+        (b">From b\nSubject: x\n", True),
+        (b"To 2023-01-05 12:00\n\nbye\n", False),
+        (b"until 6 Jan 2023 02:00\nand so on\n", False),
+    ],
+)
+@pytest.mark.parametrize("date", [b"2023-01-05 10:00", b"5 Jan 2023 22:00 UTC", b"Thu, 5 Jan 2023 22:00"])
+def test_dates_as_in_prose(date: bytes, after: bytes, expected: bool) -> None:
+    """Of bookings and maintenance, after an empty line."""
+    for newline in [b"\n", b"\r\n"]:
+        data = (b"From " + date + b"\n" + after).replace(b"\n", newline)
+        assert verdict_on(data, blank_before=True) is expected
+
+
+@pytest.mark.parametrize(
     ("line", "after", "blank", "no_blank"),
     [
         (b"From ", b"To: x\nX-Unknown: y\n\n", True, True),
+        (b"From the log", b"ERROR: x\nWARN: y\n", False, False),
+        (b"From the config:", b"version: 3\nimage: x\n", False, False),
+        (b"From Tokyo", b"Departure: 10:00\nArrival: 12:00\n", False, False),
+        (b"From Monday", b"10:00 start\n12:00 lunch\n", False, False),
+        (b"From bob and carol", b"X-Unknown: x\nTo: y\n", True, True),
+        (b"From bob and carol", b"X-Unknown: x\nX-Other: y\n", False, False),
         (b"From bob", b"X-Unknown: x\n\tfold\n fold\nX-Other: y\n\n", True, True),
         (b"From bob and carol", b"To: x\nFrom: y\n\n", True, True),
         (b"From bob", b">From carol\nTo: x\nFrom: y\n\n", True, True),

@@ -588,6 +588,36 @@ def test_a_boundary_however_far_ahead(boundary: bytes, line: bytes, comes: bool,
         assert [found.reason for found in parse(data, cuts).rejected] == ["inside-multipart"] * within
 
 
+@pytest.mark.parametrize("dashes", ["-- ", "---", "--Joe", "--*", "--\xa0"])
+@pytest.mark.parametrize("lines", ["Job: Content-Manager\n", "Tel: 1\nWeb: http://e.org/content-x\n"])
+def test_a_signature_is_no_part_of_a_multipart(dashes: str, lines: str) -> None:
+    """Not even below a name with MIME's letters in it, and though all other mail has such dashes, too."""
+    first = MAIL.replace(b"first\n", f"first\n\n{dashes}\n{lines}".encode())
+    others = MAIL.replace(b"first\n", f"text\n\n{dashes}\nJoe\n".encode()) * 20
+    assert len(parse(first + others).messages) == 21
+
+
+@pytest.mark.parametrize("between", [1, 99, 100, 101, 250])
+def test_a_boundary_that_is_declared_anew_behind_many_others(between: int) -> None:
+    def mail(boundary: str, end: str) -> bytes:
+        head = f'{DATED.decode()}\nFrom: a\nContent-Type: multipart/mixed; boundary="{boundary}"\n\n'
+        return f"{head}--{boundary}\nContent-Type: text/plain\n\ntext\n{end}\n".encode()
+
+    unclosed = mail("B", "")
+    closed = b"".join(mail(f"C{number}", f"\n--C{number}--\n") for number in range(between))
+    assert len(parse(unclosed + closed + unclosed).messages) == between + 2
+
+
+def test_what_compacting_left_is_a_message_of_its_own() -> None:
+    """Thunderbird's, of which nothing but its own notes is there: the next one's state is another."""
+    line = DATED.replace(b"From a@example.org", b"From -")
+    left = line + b"\nX-Mozilla-Status: 0009\nX-Mozilla-Status2: 00000000\n"
+    found = parse(MAIL + left + line + b"\nX-Mozilla-Status: 0001\nFrom: a\nSubject: b\n\ntext\n")
+    assert [message.block.count(b"X-Mozilla-Status:") for message in found.messages] == [0, 1, 1]
+    # A relay's own line behind such notes begins nothing.
+    assert len(parse(left + DATED + b"\nReceived: x\nFrom: a\n\ntext\n").messages) == 1
+
+
 def test_mid_line_is_no_line_start() -> None:
     """A chunk that begins with ``From `` inside a long line is inside that line still."""
     data = MAIL + b"x" * 100_000 + DATED + b"\nFrom: a\nSubject: b\n\n"

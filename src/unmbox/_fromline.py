@@ -24,34 +24,22 @@ LOOK_AHEAD = 1 << 16
 bound on what is held back."""
 
 _TIME = rb"\d{1,2}:\d\d(?::\d\d)?"
-_ZONE = rb"(?:[+-]\d{4}|\(?[A-Z]{1,6}(?:[+-]\d{1,2})?\)?)"
+_ZONE = rb"(?:[+-]\d{4}|\(?[A-Z]{1,6}(?:[+-]\d{1,2}(?::?\d\d)?)?\)?|\([A-Z][A-Z ]{1,60}\))"
 _DAY = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _YEAR = rb"(?:\d{4}|\d\d)"
 _ZONES = rb"(?:[ \t]+" + _ZONE + rb"){0,2}"
 _S = rb"[ \t]+"
 
-# asctime with zones on either side of the year (Takeout writes them before it), RFC 822, ISO 8601.
-_ASCTIME = (
-    _DAY
-    + rb"[a-z]*,?"
-    + _S
-    + _MONTH
-    + rb"[a-z]*\.?"
-    + _S
-    + rb"\d{1,2},?"
-    + _S
-    + _TIME
-    + _ZONES
-    + _S
-    + _YEAR
-    + _ZONES
-)
+# asctime with zones on either side of the year (Takeout writes them before it), or with the year before the
+# time (as JavaScript has it), RFC 822, ISO 8601.
+_ASCTIME = _DAY + rb"[a-z]*,?" + _S + _MONTH + rb"[a-z]*\.?" + _S + rb"\d{1,2},?" + _S
+_ASCTIME += rb"(?:" + _TIME + _ZONES + _S + _YEAR + rb"|\d{4}" + _S + _TIME + rb")" + _ZONES
 _RFC822 = rb"(?:" + _DAY + rb"[a-z]*,?" + _S + rb")?\d{1,2}[ \t-]+" + _MONTH + rb"[a-z]*[ \t-]+" + _YEAR
 _RFC822 += _S + _TIME + _ZONES
 _ISO = rb"\d{4}-\d\d-\d\d[T \t]+" + _TIME + rb"(?:[.,]\d+)?[ \t]*(?:Z|[+-]\d\d:?\d\d)?"
 _DATE_AT_END = re.compile(
-    rb"[ \t](?:" + _ASCTIME + rb"|" + _RFC822 + rb"|" + _ISO + rb")(?:[ \t]+remote from[ \t].*)?[ \t\r]*\Z",
+    rb"[ \t](?:(" + _ASCTIME + rb")|" + _RFC822 + rb"|" + _ISO + rb")(?:[ \t]+remote from[ \t].*)?[ \t\r]*\Z",
     re.IGNORECASE,
 )
 _COMMON = rb"(?!:)\S{1,900} +" + _DAY + rb" " + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d(?: [+-]\d{4})? \d{4}"
@@ -60,7 +48,7 @@ common_line = re.compile(rb"(From " + _COMMON + rb")\r?\n").match
 
 _HEADER_FORM = re.compile(rb"From[ \t]+:").match
 # RFC 5322 §2.2: a field name is printable ASCII but the colon; old mail has white space before the colon.
-_FIELD_START = re.compile(rb"[!-9;-~]+[ \t]*:").match
+_FIELD_START = re.compile(rb"([!-9;-~]+)[ \t]*:").match
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)").match
 _NO_FIELD = re.compile(rb"[^!-9;-~]|[!-9;-~]+(?:[^!-9;-~ \t:]|[ \t]+[^ \t:])").match
 _QUOTED_FIRST = re.compile(rb">From [^\n]*(?:\n|\Z)").match
@@ -70,7 +58,7 @@ _CORE = rb"(?i:From|To|Date|Subject|Message-ID)[ \t]*:"
 _CORE_FIELD = re.compile(rb"\n" + _CORE)
 # Whole lines of such a block, From_ lines among them. So few that what `re` keeps of them stays small.
 trace_lines = re.compile(
-    rb"(?:>?From (?![ \t]*:)[^\n]*\n|[ \t][^\n]*\n|(?!" + _CORE + rb")[!-9;-~]+[ \t]*:[^\n]*\n){1,5000}"
+    rb"(?:>?From (?!- |[ \t]*:)[^\n]*\n|[ \t][^\n]*\n|(?!" + _CORE + rb")[!-9;-~]+[ \t]*:[^\n]*\n){1,5000}"
 ).match
 
 # Fields that begin a header block so often that one of them alone tells it from prose such as "Note: …".
@@ -95,6 +83,7 @@ TOO_LONG = "line-too-long"
 NOT_SEPARATED = "dated-but-no-field-follows"
 NO_FIELD_FOLLOWS = "undated-and-no-field-follows"
 ONE_FIELD_FOLLOWS = "undated-and-one-field-follows"
+UNKNOWN_FIELDS_FOLLOW = "undated-and-unknown-fields-follow"
 
 # Lines that are no separators whatever stands farther off: `decide` says the same, eight times as slowly. No
 # line here is one that it would call too long, and more octets change nothing. What follows "From ":
@@ -141,7 +130,12 @@ def surely_none() -> tuple[Match, list[tuple[str, FindOther]]]:
 
 def is_dated(line: bytes) -> bool:
     """Tell whether a From_ line (without or with its line end) carries a date, by syntax alone."""
-    return line.startswith(b"From ") and _DATE_AT_END.search(line.rstrip(b"\r\n")[-200:]) is not None
+    return line.startswith(b"From ") and _date_at_end(line) is not None
+
+
+def _date_at_end(line: bytes) -> re.Match[bytes] | None:
+    """The date that ends a line; group 1 is one in the form of From_ lines, not as in prose and tables."""
+    return _DATE_AT_END.search(line.rstrip(b"\r\n")[-200:])
 
 
 def decide(
@@ -157,14 +151,17 @@ def decide(
     line = data[at:line_end]
     if _HEADER_FORM(line):
         return False, HEADER_FORM
-    if is_dated(line):
-        if blank_before:
+    date = _date_at_end(line)
+    if date:
+        if blank_before and date[1]:
             return True, DATED_AFTER_BLANK
-        return _decide_dated(data, at, line_end, at_eof)
+        return _decide_dated(data, at, line_end, blank_before, at_eof)
     return _decide_undated(data, at, line_end, blank_before, alone, at_eof)
 
 
-def _decide_dated(data: bytes, at: int, line_end: int, at_eof: bool) -> tuple[bool, str] | None:
+def _decide_dated(
+    data: bytes, at: int, line_end: int, blank_before: bool, at_eof: bool
+) -> tuple[bool, str] | None:
     end = len(data)
     limit = min(end, at + LOOK_AHEAD)
     final = at_eof or end - at > LOOK_AHEAD
@@ -173,6 +170,8 @@ def _decide_dated(data: bytes, at: int, line_end: int, at_eof: bool) -> tuple[bo
         return True, DATED_BEFORE_FIELD
     if not final and not _no_field(data, after, limit):
         return None
+    if blank_before and data.startswith((b"\n", b"\r\n"), after):  # a header block without any field
+        return True, DATED_AFTER_BLANK
     # "At most one line remains": nothing behind the next line end.
     next_end = data.find(b"\n", after, limit)
     if 0 <= next_end < end - 1:
@@ -201,9 +200,14 @@ def _decide_undated(
         if not final:
             return None
         return (True, UNDATED_BEFORE_KNOWN) if at_end and known else (False, ONE_FIELD_FOLLOWS)
-    if _FIELD_START(data, after, limit):
-        return True, UNDATED_BEFORE_FIELDS
-    if not final and limit - after < len(b"From "):
+    second = _FIELD_START(data, after, limit)
+    if second:
+        # Prose holds "From the log\nERROR: …\nWARN: …", too; a short line and "X-Foo: …" do not look like it.
+        of_mail = known or second[1].lower() in _KNOWN
+        if not of_mail and len(data[at:line_end].split()) <= 2:
+            of_mail = b"-" in field[1] or b"-" in second[1]
+        return (True, UNDATED_BEFORE_FIELDS) if of_mail else (False, UNKNOWN_FIELDS_FOLLOW)
+    if not final and (limit - after < len(b"From ") or not _no_field(data, after, limit)):
         return None
     if data.startswith(b"From ", after):
         return (True, UNDATED_BEFORE_KNOWN) if known else (False, ONE_FIELD_FOLLOWS)
@@ -223,6 +227,17 @@ def _after_quoted(data: bytes, after: int, limit: int) -> int:
 def _no_field(data: bytes, after: int, limit: int) -> bool:
     """Tell whether no field can begin at `after`, whatever octets follow what is there."""
     return _NO_FIELD(data, after, limit) is not None and not data.startswith(b">From ", after)
+
+
+_MOST_NOTES = 1000  # octets
+_NOTES = re.compile(
+    rb"(?:(?:X-Mozilla-[!-9;-~]{1,50}|X-Account-Key|X-UIDL)[ \t]*:[^\n]*\n){1,20}", re.IGNORECASE
+).fullmatch
+
+
+def is_stub(block: bytes, line: bytes) -> bool:
+    """Whether a block before a From_ line is all that Thunderbird left of a message: its own notes."""
+    return line.startswith(b"From - ") and len(block) <= _MOST_NOTES and _NOTES(block) is not None
 
 
 def holds_trace_fields_only(lines: bytes) -> bool:

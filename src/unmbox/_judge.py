@@ -6,6 +6,7 @@ from unmbox._fromline import (
     TOO_LONG,
     decide,
     holds_trace_fields_only,
+    is_stub,
     surely_none,
     trace_lines,
 )
@@ -118,8 +119,10 @@ class Judge(Window):
 
     def _decide_in_head(self, at: int, line_end: int, at_eof: bool) -> Verdict | None:
         if self._base + at - self._block <= MAX_HEAD and self._only_trace_fields(at):
-            # A relay wrote the message's own From_ line among the fields: it begins nothing.
-            return False, IN_HEADER_BLOCK
+            block = self._data[self._block - self._base : at] if line_end >= 0 else b""
+            if not is_stub(block, self._data[at:line_end]):
+                # A relay wrote the message's own From_ line among the fields: it begins nothing.
+                return False, IN_HEADER_BLOCK
         return self._decide(at, line_end, self._blank_before(at), at_eof)
 
     def _only_trace_fields(self, at: int) -> bool:

@@ -23,10 +23,12 @@ _DECLARATION = re.compile(
 )
 _ONE_DECLARED = re.compile(rb"boundary=(?:\"([^\"\r\n]{1,998})\"|([^\s;\"]{1,998}))").match
 _MAX_BOUNDARIES = 100
+_MAX_HITS = 1000  # of a boundary, in mail that was made to be slow
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:").match
 _PART = re.compile(rb"\n--([^\r\n]{1,998})\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
 # The line end behind it is the one before the next such line, so it is not taken.
+_OF_MIME = re.compile(rb"(?:\A|\n)content-", re.IGNORECASE).search
 _DASHED = re.compile(rb"\n--([^\r\n]*)\r?(?=\n|\Z)").findall
 _TEXTS = re.compile(rb"--(?<=\n--)([^\n]*)").findall
 Rest: TypeAlias = "Callable[[bytes, int, int], re.Match[bytes] | None]"
@@ -75,13 +77,15 @@ def boundaries(octets: bytes) -> list[bytes]:
 
 def declares(data: bytes, at: int, end: int, boundary: bytes) -> bool:
     """Whether ``data[at:end]`` declares a boundary, which mostly the next header block does."""
-    size = 1 << 8
-    while size < end - at:
-        # No declaration but the last goes on behind a line end.
-        if boundary in boundaries(data[at : data.rfind(b"\n", at, at + size) + 1])[:-1]:
+    hit = data.find(boundary, at, end)
+    for _ in range(_MAX_HITS):
+        if hit < 0:
+            break
+        # The octet behind it shows whether it ends there.
+        if boundary in boundaries(data[max(at, hit - 100) : hit + len(boundary) + 1]):
             return True
-        size <<= 3
-    return boundary in boundaries(data[at:end])
+        hit = data.find(boundary, hit + 1, end)
+    return boundary in boundaries(data[at:end])  # in sections, or with octets as %XX
 
 
 class OpenMessage:
@@ -161,7 +165,7 @@ class OpenMessage:
         """
         if boundary in self._known or boundary in boundaries(before):
             return True
-        if b"content-" not in header.lower() or boundary.endswith(b"--"):
+        if not boundary or boundary.endswith(b"--") or not _OF_MIME(header):
             return False
         if self._declared:
             return True
