@@ -462,7 +462,7 @@ def test_inspect_as_json() -> None:
 
 def test_inspect_counts_over_sources(tmp_path: Path, mailbox: Path) -> None:
     odd = tmp_path / "odd.mbox"
-    odd.write_bytes(b"\xef\xbb\xbf\n" + b"From nobody\nX: 1\nY: 2\n\n\n" + MESSAGE)
+    odd.write_bytes(b"\xef\xbb\xbf\n" + b"From nobody\nX-A: 1\nY: 2\n\n\n" + MESSAGE)
     found = unmbox_("inspect", mailbox, odd, "--json").json
     assert [(each["messages"], each["junk"]) for each in found["sources"]] == [(3, 0), (2, 4)]
     assert (found["messages"], found["undated"], found["junk"]) == (5, 1, 4)

@@ -6,11 +6,13 @@ import inspect
 import io
 import json
 import operator
+import os
 import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,16 @@ import unmbox
 from corpus import rows as corpus_rows
 from ledger import rows
 from mails import adds_up, column, emls, left, mail, mailbox
-from unmbox import DedupIndex, DestinationError, Progress, Report, SourceError, UsageError
+from unmbox import (
+    DedupIndex,
+    DestinationError,
+    DirectorySink,
+    Progress,
+    Report,
+    SourceError,
+    UsageError,
+    ZipSink,
+)
 from unmbox._mail import SPOOL
 from unmbox._verify import verify
 from unmbox.manifest import MANIFEST_NAME
@@ -625,6 +636,102 @@ def test_starting_afresh_with_an_index_loses_nothing(write: Any, eml: Path, inde
     assert {octets.partition(b"\r\n\r\n")[2] for octets in emls(eml).values()} == {
         octets.partition(b"\r\n\r\n")[2] for octets, _ in before.files.values()
     }
+
+
+@pytest.mark.parametrize("how", ["moved", "by a link"])
+def test_starting_afresh_elsewhere_with_an_index_loses_nothing(
+    how: str, write: Any, eml: Path, index: DedupIndex
+) -> None:
+    """The rows are this destination's, by whatever path it is reached."""
+    source, other = write("a.mbox", mailbox([mail(1), mail(2)])), eml.with_name("other")
+    unmbox.convert(source, eml, dedup=index)
+    if how == "moved":
+        eml.rename(other)
+    else:
+        other.symlink_to(eml)
+    assert unmbox.convert(source, other, dedup=index, resume=False).written == 2
+    assert len(emls(other)) == 2
+
+
+def test_sinks_that_cannot_keep_what_is_recorded_of_them(write: Any, tmp_path: Path) -> None:
+    source = write("a.mbox", mailbox([mail(1)]))
+    record = tmp_path / "record.sqlite"
+    with ZipSink(tmp_path / "a.zip") as sink:
+        with pytest.raises(UsageError, match=r"give its path, NAME\.zip"):
+            unmbox.convert(source, sink, manifest=record)
+        with pytest.raises(UsageError, match=r"give its path, NAME\.zip"):
+            unmbox.convert(source, sink, dedup=DedupIndex())
+        assert unmbox.convert(source, sink).written == 1
+    with DirectorySink(tmp_path / "a") as folder:
+        with pytest.raises(UsageError, match="replace=True"):
+            unmbox.convert(source, folder, manifest=record)
+        assert not record.exists()
+    with DirectorySink(tmp_path / "a", replace=True) as folder:
+        assert unmbox.convert(source, folder, manifest=record).written == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"jobs": None}, "jobs is None"),
+        ({"progress": 1}, "progress is 1"),
+        ({"include": 5}, "include takes texts"),
+        ({"profile": 5}, "profile is 5"),
+        ({"manifest": 5}, "manifest is 5"),
+        ({"manifest": "a\0b"}, "holds a NUL"),
+        ({"headers": "preserve", "repair_signed": True}, "choose one of the two"),
+        ({"destination": "a\0b"}, "holds a NUL"),
+        ({"destination": "\ud800"}, "cannot be the name of a file"),
+        ({"destination": "s3://bucket/eml"}, "is a URL"),
+        ({"sources": "a\ud800.mbox"}, "cannot be the name of a file"),
+    ],
+    ids=str,
+)
+def test_what_is_of_another_kind_is_bad_use(
+    given: dict[str, Any], said: str, write: Any, eml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(eml.parent)
+    call: dict[str, Any] = {"sources": write("a.mbox", mailbox([mail(1)])), "destination": eml, **given}
+    before = sorted(eml.parent.iterdir())
+    with pytest.raises(UsageError, match=said):
+        unmbox.convert(**call)
+    assert sorted(eml.parent.iterdir()) == before
+
+
+def test_what_chooses_is_recorded_whatever_it_comes_in(write: Any, eml: Path) -> None:
+    source = write("a.mbox", mailbox([mail(1)]))
+    terms = ["spam", "trash", "drafts"]
+    assert unmbox.convert(source, eml, exclude=set(terms)).written == 1
+    assert unmbox.convert(source, eml, exclude=frozenset(reversed(terms))).already == 1
+    assert unmbox.convert(source, eml, exclude=iter(sorted(terms))).already == 1
+    with pytest.raises(UsageError, match="other options"):
+        unmbox.convert(source, eml, exclude=iter(["spam"]))
+
+
+def test_the_same_day_or_instant_is_the_same_option(write: Any, eml: Path) -> None:
+    source = write("a.mbox", mailbox([mail(1)]))
+    unmbox.convert(source, eml, since="2019-01-01T00:00:00+00:00", until="2020-01-01 ")
+    when = datetime(2019, 1, 1, 9, tzinfo=timezone(timedelta(hours=9)))
+    assert unmbox.convert(source, eml, since=when, until=date(2020, 1, 1)).already == 1
+
+
+def test_a_source_is_what_it_was_when_it_was_named(
+    write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever folder one is in when its turn comes."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "z.mbox").write_bytes(mailbox([mail(1, f"In {name}.\n")]))
+    monkeypatch.chdir(tmp_path / "a")
+    reading = unmbox.messages("z.mbox")
+
+    def first() -> Iterator[bytes]:
+        yield mailbox([mail(2)])
+        os.chdir(tmp_path / "b")
+
+    unmbox.convert([first(), "z.mbox"], tmp_path / "eml")
+    assert b"In a." in next(reading).raw
+    assert any(b"In a." in octets for octets in emls(tmp_path / "eml").values())
 
 
 def test_an_index_by_the_id_alone(write: Any, tmp_path: Path) -> None:

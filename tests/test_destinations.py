@@ -66,6 +66,16 @@ def folders(paths: Iterator[str] | list[str]) -> list[str]:
 # -- folders ---------------------------------------------------------------------------------------------
 
 
+def test_links_into_more_folders_than_are_kept_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unmbox.sinks._FOLDERS", 8)
+    source = tmp_path / "a.mbox"
+    source.write_bytes(mailbox([labelled(n, *(f"L{(n + k) % 30}/a/b" for k in range(25))) for n in range(9)]))
+    report = unmbox.convert(source, tmp_path / "eml", labels="link")
+    assert report.written == 9
+    assert len(list((tmp_path / "eml").rglob("*.eml"))) == 9 * 25
+    assert verify(tmp_path / "eml").ok
+
+
 def test_each_message_stands_in_its_primary_folder(takeout: Path, tmp_path: Path) -> None:
     report = unmbox.convert(takeout, tmp_path / "eml", labels="primary")
     assert adds_up(report)
@@ -476,6 +486,44 @@ def test_a_path_that_ends_in_zip_becomes_volumes(many: Path, tmp_path: Path) -> 
     assert unmbox.convert(many, out, **OPTIONS).already == 24
     assert {path.name: path.read_bytes() for path in tmp_path.glob("out*.zip")} == before
     assert not list(tmp_path.glob(".out*"))
+
+
+@pytest.mark.parametrize("last", [30, 60, 90, 120])
+def test_a_kill_loses_nothing_of_volumes_with_a_shared_index(many: Path, tmp_path: Path, last: int) -> None:
+    """Rows stay pending until their volume is whole, also where an index is told of them before."""
+    out = tmp_path / "out.zip"
+    with (
+        small(2),
+        faulty(Fault(last)),
+        unmbox.DedupIndex(tmp_path / "index.sqlite") as index,
+        pytest.raises(Killed),
+        dying_at_once(),
+    ):
+        unmbox.convert(many, out, **OPTIONS, dedup=index)
+    with small(2), unmbox.DedupIndex(tmp_path / "index.sqlite") as index:
+        unmbox.convert(many, out, **OPTIONS, dedup=index)
+    assert sum(map(len, held(tmp_path).values())) == 21
+    assert verify(out, sources=many).ok
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_nothing_is_removed_where_something_is_in_the_way_of_starting_afresh(
+    kind: str, many: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / ("out.zip" if kind == "zip" else "out")
+    options = OPTIONS if kind == "zip" else {}
+    unmbox.convert(many, out, **options)
+    files = sorted(tmp_path.glob("out-0*.zip") if kind == "zip" else out.rglob("*.eml"))
+    files[2].write_bytes(files[2].read_bytes() + b"x")
+    before = {path: path.read_bytes() for path in files}
+    with pytest.raises(unmbox.DestinationError, match="already there") as caught:
+        unmbox.convert(many, out, **options, resume=False)
+    assert str(files[2]) in str(caught.value)
+    assert {path: path.read_bytes() for path in files} == before
+    assert unmbox.convert(many, out, **options).already == 24
+    files[2].unlink()
+    assert adds_up(unmbox.convert(many, out, **options, resume=False))
+    assert verify(out, sources=many).ok
 
 
 def test_next_months_export_goes_into_a_further_volume(many: Path, takeout: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_writer _checks",
         "sources _flow _packed _tar _zip _search _exports _remote _opened",
         "_volume sinks zips",
-        "_hashing _turns _rows _rows_sqlite dedup _schema _record _paths manifest",
+        "_hashing _turns _rows _rows_sqlite dedup _schema _record _replays _paths manifest",
     ),
     (
         (

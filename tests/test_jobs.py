@@ -145,6 +145,38 @@ def test_wherever_it_is_cut(
     assert_same(unmbox.convert(sources, eml, jobs=2), eml, alone)
 
 
+def test_no_more_workers_start_than_have_something_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[_crew._Worker] = []
+    start = _crew._Worker.__init__
+
+    def count(worker: _crew._Worker, *args: Any) -> None:
+        started.append(worker)
+        start(worker, *args)
+
+    monkeypatch.setattr(_crew._Worker, "__init__", count)
+    source = tmp_path / "small.mbox"
+    source.write_bytes(mailbox([mail(1)]))
+    assert unmbox.convert(source, tmp_path / "eml", jobs=1000).written == 1
+    assert started == []
+
+
+@pytest.mark.parametrize("executable", [None, "frozen"])
+def test_without_an_interpreter_to_start_one_process_does_it(
+    executable: str | None,
+    sources: list[Path],
+    tmp_path: Path,
+    alone: tuple[Report, Left],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if executable:
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    else:
+        monkeypatch.setattr(sys, "executable", None)
+    assert_same(unmbox.convert(sources, tmp_path / "eml", jobs=2), tmp_path / "eml", alone)
+
+
 @pytest.fixture
 def deadly(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Kills the workers that are given their n-th orders, before or after they get them."""

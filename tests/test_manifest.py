@@ -439,23 +439,23 @@ def test_a_stream_is_matched_row_by_row(tmp_path: Path) -> None:
         stream = known(manifest)
         assert stream.messages == 2
         for _ in range(2):
-            manifest.match_row(stream, 100, "aa", "bb")
-            manifest.match_row(stream, 300, "aa", "cc")
-            manifest.match_end(stream, 400)
-        manifest.match_end(stream, 500)
+            manifest.replays.match_row(stream, 100, "aa", "bb")
+            manifest.replays.match_row(stream, 300, "aa", "cc")
+            manifest.replays.match_end(stream, 400)
+        manifest.replays.match_end(stream, 500)
         for offset, head, body in [(101, "aa", "bb"), (100, "ab", "bb"), (100, "aa", "bc")]:
             with pytest.raises(UsageError, match=rf"the message at octet {offset} is another"):
-                manifest.match_row(stream, offset, head, body)
-            manifest.match_end(stream, 400)
-        with pytest.raises(UsageError, match="ends at octet 399, not 400"):
-            manifest.match_end(stream, 399)
+                manifest.replays.match_row(stream, offset, head, body)
+            manifest.replays.match_end(stream, 400)
+        with pytest.raises(UsageError, match="ends at octet 399 and had 400"):
+            manifest.replays.match_end(stream, 399)
         stream.done = True
-        with pytest.raises(UsageError, match="ends at octet 401"):
-            manifest.match_end(stream, 401)
-        manifest.match_row(stream, 100, "aa", "bb")
-        manifest.match_row(stream, 300, "aa", "cc")
+        with pytest.raises(UsageError, match="goes on behind octet 400"):
+            manifest.replays.match_end(stream, 401)
+        manifest.replays.match_row(stream, 100, "aa", "bb")
+        manifest.replays.match_row(stream, 300, "aa", "cc")
         with pytest.raises(UsageError, match="octet 500 is another"):
-            manifest.match_row(stream, 500, "aa", "cc")
+            manifest.replays.match_row(stream, 500, "aa", "cc")
 
 
 # -- afresh --------------------------------------------------------------------------------------------

@@ -706,6 +706,26 @@ def test_a_program_ends_that_left_off_in_an_archive(ending: str, tmp_path: Path)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="nothing here lists open files")
+@pytest.mark.parametrize("name", ["box.mbox", "box.mbox.gz"])
+def test_a_header_that_is_kept_keeps_no_file_open(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(LONG_BOX) if name.endswith(".gz") else LONG_BOX)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    passed, kept = [], []
+    for _ in range(5):
+        reading = unmbox.messages(path)
+        passed.append(next(reading))
+        next(reading)
+        kept.append(next(unmbox.messages(path)))
+        assert kept[-1].as_bytes()
+        del reading
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    assert {message.as_bytes() for message in kept} == {kept[0].as_bytes()}
+    with pytest.raises(BodyGoneError):
+        passed[0].as_bytes()
+
+
 @pytest.mark.parametrize("name", ["box.mbox", "box.mbox.gz"])
 def test_what_nobody_needs_is_closed_at_once(name: str, tmp_path: Path) -> None:
     """Without the garbage collector, that is: in a loop over many mailboxes it would come too late."""

@@ -94,7 +94,10 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
             globals()[name] = value
             return value
         if name in _MODULES:
-            return import_module(f"unmbox.{name}")
+            try:
+                return import_module(f"unmbox.{name}")
+            except ImportError as error:  # of what an extra brings
+                raise AttributeError(str(error)) from error
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

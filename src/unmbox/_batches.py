@@ -233,7 +233,8 @@ class Batches:
     def confirm(self, rows: Iterable[Row]) -> None:
         """The files have their names: make that last, where more than the next commit depends on it."""
         self._place.sync(row.path for row in rows if row.path)
-        if self._manifest and self._copies.shared:
+        # In a volume they have their names only once that has its own.
+        if self._manifest and self._copies.shared and not self._place.packs:
             self._manifest.settle()
 
     def _row(self, mail: Mail, number: int, verdict: Verdict) -> Row:

@@ -93,6 +93,7 @@ def command(
     """
     if not sources:
         raise click.UsageError("say whose people to list: SOURCE...")
+    output = None if output == "-" else output
     if as_json and not output:
         raise click.UsageError("standard output is for the JSON: say where the CSV goes with --output FILE")
     rules = Rules()

@@ -139,6 +139,8 @@ def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: An
         given = f'"{paths[0]}"' if paths else "nothing"
         raise click.UsageError(f"say what to convert and where to: SOURCE... DEST (given: {given})")
     *sources, destination = paths
+    if destination == "-":
+        raise click.UsageError("standard output takes no files: name a folder (./- if it is called so)")
     with bar(quiet=quiet) as show:
         report = unmbox.convert(opened(sources), destination, progress=show, **options)
     if as_json:

@@ -38,6 +38,8 @@ def command(destination: str, output: Path | None, language: str | None, *, as_j
       unmbox report eml/
       unmbox report eml/ --language ja --output report.html
     """
+    if output and str(output) == "-":
+        raise click.UsageError("the page has CSV files beside it: name a file (./- if it is called so)")
     page = write_report(destination, output, language=language)
     say(json.dumps({"report": str(page)}) if as_json else f"{page} ({page.stat().st_size:,} octets)")
     return DONE

@@ -93,9 +93,11 @@ def read_companies(given: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in given:
         check_utf8(each)
-        domain, mark, company = each.partition("=")
-        if mark and DOMAIN.fullmatch(domain.strip()):
-            found[domain.strip().lower()] = company.strip()
-        else:
+        domain, mark, company = map(str.strip, each.partition("="))
+        if not mark:
             found[""] = each.strip()
+        elif DOMAIN.fullmatch(domain) and company:
+            found[domain.lower()] = company
+        else:
+            raise UsageError(f"{each!r} names no company: write DOMAIN=NAME, or a name for all others")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypedDict
 
@@ -21,8 +21,9 @@ from unmbox._selection import When
 from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
 from unmbox.manifest import Manifest
-from unmbox.sinks import Sink
+from unmbox.sinks import DirectorySink, Sink
 from unmbox.sources import SourcesLike, uri_of
+from unmbox.zips import ZipSink
 
 
 class Options(TypedDict, total=False):
@@ -36,8 +37,8 @@ class Options(TypedDict, total=False):
     profile: str | os.PathLike[str] | None
     labels: str | None
     system_labels: str | os.PathLike[str] | None
-    include: str | Sequence[str]
-    exclude: str | Sequence[str]
+    include: str | Iterable[str]
+    exclude: str | Iterable[str]
     since: When | None
     until: When | None
     refused: str | None
@@ -66,8 +67,8 @@ def convert(
     profile: str | os.PathLike[str] | None = None,
     labels: str | None = None,
     system_labels: str | os.PathLike[str] | None = None,
-    include: str | Sequence[str] = (),
-    exclude: str | Sequence[str] = (),
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
     since: When | None = None,
     until: When | None = None,
     refused: str | None = None,
@@ -111,15 +112,15 @@ def convert(
     given = {name: value for name, value in locals().items() if name in _ORDERS}
     opened = Opened(sources)
     orders = Orders(destination, **given)
-    index, shared = _index(dedup, dry_run=dry_run)
-    options = {**orders.options, "variant": variant, "dedup": "shared index, " * shared + index.policy}
-    manifest = _kept_apart(opened, destination, orders.manifest() if manifest is None else manifest)
+    index, shared, policy = _index(dedup, dry_run=dry_run)
+    options = {**orders.options, "variant": variant, "dedup": policy}
+    manifest = orders.manifest() if manifest is None else manifest
+    _check(opened, destination, manifest, shared=shared)
     with ExitStack() as stack:
         place = stack.enter_context(orders.place(durable=durable, dry_run=dry_run, manifest=manifest))
         record = None
         if manifest is not None:
             record = Manifest.open(manifest, options, durable=durable, afresh=not resume, dry=dry_run)
-            stack.enter_context(record)
             index = stack.enter_context(_recorded(index, record, place, shared=shared))
         setup = Setup(str(place.folder), durable, orders.new_writer, orders.newline, variant)
         batches = _batches(orders, place, record, index, shared=shared)
@@ -127,29 +128,7 @@ def convert(
 
 
 # What of its arguments `convert` leaves to `Orders`.
-_ORDERS = frozenset(
-    (
-        "headers",
-        "newline",
-        "layout",
-        "profile",
-        "labels",
-        "system_labels",
-        "include",
-        "exclude",
-        "since",
-        "until",
-        "refused",
-        "zip_size",
-        "zip_entries",
-        "zip_names",
-        "zip_method",
-        "repair_signed",
-        "locale",
-        "variant",
-        "jobs",
-    )
-)
+_ORDERS = frozenset(Options.__annotations__) - {"dedup", "resume", "durable", "dry_run"} | {"progress"}
 
 
 def _batches(
@@ -162,35 +141,52 @@ def _batches(
     return Batches(place, record, copies, orders.layout, by_place=by_place, sorter=orders.sorter)
 
 
-def _kept_apart(
-    opened: Opened, destination: str | os.PathLike[str] | Sink, manifest: str | os.PathLike[str] | None
-) -> str | os.PathLike[str] | None:
-    """The manifest, by which nothing that was written into the destination is converted into it again."""
+def _check(
+    opened: Opened,
+    destination: str | os.PathLike[str] | Sink,
+    manifest: str | os.PathLike[str] | None,
+    *,
+    shared: bool,
+) -> None:
+    """See that what is recorded will be there, and nothing that was written here is converted once more."""
     if manifest == "":
         raise UsageError("the manifest's name is empty, perhaps a variable that is not set: name a file")
     if isinstance(destination, (str, os.PathLike)):
         opened.destination = real_name(uri_of(os.path.realpath(destination)))
         refuse_own(opened.paths(), destination, manifest)
-    return manifest
+    if isinstance(destination, ZipSink) and (manifest is not None or shared):
+        raise UsageError(
+            "a ZipSink may still drop what it was given, so no manifest and no shared index can go with it: "
+            "give its path, NAME.zip, as the destination"
+        )
+    if isinstance(destination, DirectorySink) and manifest is not None and not destination.replaces:
+        raise UsageError(
+            "a run that goes on writes some files once more, which this DirectorySink would refuse: "
+            "give its path as the destination, or make it with replace=True"
+        )
 
 
 @contextmanager
 def _recorded(index: DedupIndex, record: Manifest, place: Place, *, shared: bool) -> Iterator[DedupIndex]:
-    """The index to use beside a manifest, from which and from the place a killed run's leavings are gone."""
-    place.undo(record)
-    if shared or index.policy == "off":
-        yield index
-        return
-    with DedupIndex(connection=record.connection, policy=index.policy) as own:
-        yield own
+    """The index to use beside a manifest, from which and from the place a killed run's leavings are gone.
+
+    The manifest is closed in the end.
+    """
+    with record:
+        place.undo(record)
+        if shared or index.policy == "off":
+            yield index
+            return
+        with DedupIndex(connection=record.connection, policy=index.policy) as own:
+            yield own
 
 
-def _index(dedup: str | DedupIndex, *, dry_run: bool) -> tuple[DedupIndex, bool]:
-    """The index that is meant, and whether it is shared with other runs."""
+def _index(dedup: str | DedupIndex, *, dry_run: bool) -> tuple[DedupIndex, bool, str]:
+    """The index that is meant, whether it is shared with other runs, and what is recorded of it."""
     if isinstance(dedup, str):
-        return DedupIndex(policy=dedup), False
+        return DedupIndex(policy=dedup), False, dedup
     if not isinstance(dedup, DedupIndex):
         raise UsageError(f"dedup is the name of a policy or a DedupIndex, not {dedup!r}")
     if dry_run:
         raise UsageError("a dry run would fill the shared index: give the name of a policy instead")
-    return dedup, True
+    return dedup, True, f"shared index, {dedup.policy}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from zlib import crc32
 
 from unmbox._mail import Mail
 from unmbox._message_id import normalise_message_id
@@ -31,7 +29,7 @@ class Copies:
         self.shared = shared
         self._ours = 0
         if shared and manifest:
-            self._ours = (crc32(os.fsencode(os.path.abspath(manifest.path))) >> 1 or 1) << 32  # noqa: PTH100
+            self._ours = manifest.number << 32
 
     def transaction(self) -> AbstractContextManager[None]:
         """What is judged inside is recorded when the block ends; nothing is, if it raises."""

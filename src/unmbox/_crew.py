@@ -88,6 +88,11 @@ class _Worker:
                     pipe.close()
 
 
+def can_work() -> bool:
+    """Whether there is an interpreter to start: a frozen program would start itself."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
 class Crew:
     """Workers, and the ranges that they have, in the order of the sources.
 
@@ -114,12 +119,8 @@ class Crew:
         self._inboxes: dict[int, deque[Answer]] = {}
         self._owners: dict[int, _Worker] = {}  # gone where a worker has died
         self._workers: list[_Worker] = []
-        try:
-            for _ in range(number):
-                self._workers.append(_Worker(setup, self._answers))
-        except BaseException:
-            self.close()
-            raise
+        self._setup = setup
+        self._unhired = number
 
     def next(self, task: Task) -> Answer | None:
         """The next answer about a range; None where its worker has died. Raises what failed in it."""
@@ -168,13 +169,21 @@ class Crew:
 
     def _fill(self) -> None:
         """See to it that all workers have enough to do, the range in turn among it."""
-        for _ in range(_AT_ONCE):
+        for enough in range(1, _AT_ONCE + 1):
             for worker in self._workers:
-                if len(worker.tasks) < _AT_ONCE and (task := self._more()):
-                    worker.tasks.append(task.number)
-                    self._inboxes[task.number] = deque()
-                    self._owners[task.number] = worker
-                    worker.tell(task)
+                if len(worker.tasks) < enough and (task := self._more()):
+                    self._give(worker, task)
+            # None starts before there is something for it to do.
+            while enough == 1 and self._unhired and (task := self._more()):
+                self._unhired -= 1
+                self._workers.append(_Worker(self._setup, self._answers))
+                self._give(self._workers[-1], task)
+
+    def _give(self, worker: _Worker, task: Task) -> None:
+        worker.tasks.append(task.number)
+        self._inboxes[task.number] = deque()
+        self._owners[task.number] = worker
+        worker.tell(task)
 
     def _listen(self) -> None:
         """Wait for the next answer of any worker, but not for long; every caller comes again."""

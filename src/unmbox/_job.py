@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -162,7 +161,7 @@ class Job:
         if self._crew and not state.done and is_worth_it(source, start):
             settle(source, state, self._variant)
             if state.newline != b"\r":
-                path = os.path.abspath(source.name)  # noqa: PTH100  # as for `Source.uri`
+                path = str(source.path)
                 tasks = [
                     Task(next(self._numbers), path, state, at, stop, at == start)
                     for at, stop in cut(source, start, self._jobs)
@@ -186,16 +185,19 @@ class Job:
     def _employ(self) -> Iterator[None]:
         """Have workers, if there are to be any."""
         if self._jobs > 1:
-            from unmbox._crew import Crew  # most runs have none
+            from unmbox._crew import Crew, can_work  # most runs have none
 
-            self._crew = Crew(
-                self._setup,
-                self._jobs,
-                self._batches,
-                more=self._next_task,
-                write_again=self._write_again,
-                tick=self._tick,
-            )
+            if can_work():
+                self._crew = Crew(
+                    self._setup,
+                    self._jobs,
+                    self._batches,
+                    more=self._next_task,
+                    write_again=self._write_again,
+                    tick=self._tick,
+                )
+            else:
+                _log.warning("no Python to start other processes with: one does the work")
         try:
             yield
         finally:
@@ -345,7 +347,7 @@ class Job:
     def _end_source(self, octets: int) -> None:
         state = self._source
         if self._manifest and self._known_to and not state.digest:
-            self._manifest.match_end(state, octets)
+            self._manifest.replays.match_end(state, octets)
         self._batches.midway = True
         self._batches.add_strays(state, *self._assembly.pass_strays())
         self._counts["bytes_in"] += octets - self._known_to
@@ -384,7 +386,7 @@ class Job:
         else:
             end = offset + mail.length
             if self._source.done and self._manifest:  # a stream that had ended before this message
-                self._manifest.match_end(self._source, end)
+                self._manifest.replays.match_end(self._source, end)
             batches.make_room(mail)
             self._source.offset = end
             batches.add(mail)
@@ -403,7 +405,7 @@ class Job:
         failed = self._to_retry.get(offset)
         if self._manifest and not mail.source.digest:
             sums = mail.proof.result() if mail.proof else map(bytes.hex, mail.sums)
-            self._manifest.match_row(mail.source, offset, *sums)
+            self._manifest.replays.match_row(mail.source, offset, *sums)
         if failed is None:
             self._counts["already"] += 1
         else:

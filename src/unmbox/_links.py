@@ -20,20 +20,24 @@ def link(sink: DirectorySink, path: str, other: str, *, replace: Callable[[str],
     `DestinationError` where another one has it, or the file system has no links.
     """
     tree = sink._tree  # noqa: SLF001  # its folders are opened, not followed
+    folder, _, leaf = path.rpartition("/")
+    other_folder, _, other_leaf = other.rpartition("/")
+    held: int | None = None
     try:
-        folder, _, leaf = path.rpartition("/")
-        other_folder, _, other_leaf = other.rpartition("/")
-        source, target = tree.enter(folder), tree.enter(other_folder)
+        source = tree.enter(folder)
+        if source.fd is not None:
+            held = os.dup(source.fd)  # the tree may close its own to enter the other one
+        target = tree.enter(other_folder)
         try:
             os.link(
                 source.prefix + leaf,
                 target.prefix + other_leaf,
-                src_dir_fd=source.fd,
+                src_dir_fd=held,
                 dst_dir_fd=target.fd,
                 follow_symlinks=False,
             )
         except FileExistsError:
-            ours = os.stat(source.prefix + leaf, dir_fd=source.fd, follow_symlinks=False)
+            ours = os.stat(source.prefix + leaf, dir_fd=held, follow_symlinks=False)
             there = os.stat(target.prefix + other_leaf, dir_fd=target.fd, follow_symlinks=False)
             if os.path.samestat(ours, there):
                 return
@@ -48,3 +52,6 @@ def link(sink: DirectorySink, path: str, other: str, *, replace: Callable[[str],
             ) from error
         _explain(error, os.path.join(sink.path, other))
         raise
+    finally:
+        if held is not None:
+            os.close(held)

@@ -63,6 +63,7 @@ class PassingMessage(MessageHead):
                 else:
                     kept.append(event)
             self._kept = kept
+            _let_go(self)
 
     def _kept_raw(self) -> bytes:
         """The octets as stored, of a message that is kept."""
@@ -89,6 +90,11 @@ class PassingMessage(MessageHead):
         raise BodyGoneError("the next message was asked for while this one was still being read")
 
 
+def _let_go(message: PassingMessage) -> None:
+    """Need no more of the source: the message has passed, or is kept."""
+    message._stream = message._stream.past  # noqa: SLF001  # ours
+
+
 M = TypeVar("M", bound=PassingMessage)
 
 
@@ -108,6 +114,8 @@ class Stream(Generic[M]):
 
     def __init__(self, new: Callable[[Head, Any], M], *, variant: str, **options: Any) -> None:
         self.name = ""
+        self.past: Any = self
+        """What a message has in this one's place once it needs no more of the source."""
         self.beside: Callable[[bytes, bytes], Beside | None] | None = None
         self._current: ref[M] | None = None  # no cycle: a source is closed as soon as nobody has use for it
         self.ended = False
@@ -321,6 +329,7 @@ class _Reading(Stream[Message], Iterator[Message]):
 
     def __init__(self, source: SourceLike, **options: Any) -> None:
         super().__init__(Message, **options)
+        self.past = Stream(Message, **options)  # without a source: a header that is kept keeps no file open
         self._feed = Feed(source)
 
     def pull(self) -> None:
@@ -328,10 +337,15 @@ class _Reading(Stream[Message], Iterator[Message]):
         self._feed.pull(self)
 
     def __next__(self) -> Message:
-        while (message := self.next_message()) is None:
-            if self.ended:
-                raise StopIteration
-            self.pull()
+        passed = self.current
+        try:
+            while (message := self.next_message()) is None:
+                if self.ended:
+                    raise StopIteration
+                self.pull()
+        finally:
+            if passed and self.current is not passed:
+                _let_go(passed)
         return message
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +17,7 @@ from unmbox._destination import aside_of, is_zip, manifest_of
 from unmbox._folders import MODES, Folders, LabelTable
 from unmbox._parser import Parser
 from unmbox._place import DryPlace, Place
+from unmbox._remote import is_url
 from unmbox._repairs import RULES
 from unmbox._selection import Selection, When, check_utf8, recorded
 from unmbox._sorter import REFUSED, Sorter
@@ -24,6 +27,7 @@ from unmbox.errors import UsageError
 from unmbox.naming import DEFAULT_LAYOUT, Layout
 from unmbox.profiles import BODY_REPAIRS, Profile, load
 from unmbox.sinks import Sink
+from unmbox.sources import checked_path
 from unmbox.zips import ZIP_ENTRIES, ZIP_SIZE
 
 FLAT_LAYOUT = "{date}_{time}_{subject}_{hash}"
@@ -65,7 +69,8 @@ class Orders:
         jobs: int = 1,
         **given: Any,
     ) -> None:
-        _check_kinds(destination, {**given, "jobs": jobs, "locale": locale})
+        more = {"jobs": jobs, "locale": locale, "repair_signed": repair_signed}
+        _check_kinds(destination, {**given, **more, "profile": profile, "system_labels": system_labels})
         Parser(variant=variant)  # a bad option is an error now, before anything is written
         if jobs < 1:
             raise UsageError(f"jobs is a number of processes, not {jobs}: give 1 or more")
@@ -120,7 +125,7 @@ class Orders:
             return (given,)
         if not isinstance(given, Iterable):
             raise UsageError(f"{name} takes texts, labels or addresses, not {given!r}")
-        return tuple(given)
+        return tuple(sorted(given) if isinstance(given, AbstractSet) else given)
 
     def _check(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         for name, choices in (("labels", MODES), ("refused", REFUSED)):
@@ -186,15 +191,32 @@ def _check_kinds(destination: object, given: Mapping[str, object]) -> None:
     """See that the values are such as they have to be, for callers without a type checker."""
     if destination == "":
         raise UsageError("the destination's name is empty, perhaps a variable that is not set: name a folder")
-    if not isinstance(destination, (str, os.PathLike)) and not callable(getattr(destination, "open", None)):
+    if isinstance(destination, (str, os.PathLike)):
+        checked_path(destination)
+        if is_url(destination):
+            raise UsageError(f"{destination!r} is a URL: EMLs go into a folder or a .zip, name one of these")
+        if sys.getfilesystemencoding() != "utf-8" and not is_zip(destination):
+            here = sys.getfilesystemencoding()
+            raise UsageError(f"file names are in {here} here, which holds few letters: set PYTHONUTF8=1")
+    elif not callable(getattr(destination, "open", None)):
         what = type(destination).__name__
         raise UsageError(f"a {what} is no destination: give the path of a folder or a .zip, or a sink")
     for name in _TEXTS | _NUMBERS:
         value = given.get(name)
-        if value is not None and not isinstance(value, str if name in _TEXTS else int):
+        if (value is not None or name == "jobs") and not isinstance(value, str if name in _TEXTS else int):
             raise UsageError(f"{name} is {value!r}: give a {'text' if name in _TEXTS else 'whole number'}")
-    recorded = [destination] if is_zip(destination) else []
-    for text in (*recorded, given.get("locale") or ""):
+    if given.get("headers") == "preserve" and given.get("repair_signed"):
+        raise UsageError("headers that are preserved are not repaired, signed or not: choose one of the two")
+    if (progress := given.get("progress")) is not None and not callable(progress):
+        raise UsageError(f"progress is {progress!r}: give a function")
+    for name in ("manifest", "profile", "system_labels"):
+        value = given.get(name)
+        if value is not None and not isinstance(value, (str, os.PathLike)):
+            raise UsageError(f"{name} is {value!r}: give a name or a path")
+    if isinstance(manifest := given.get("manifest"), (str, os.PathLike)):
+        checked_path(manifest)
+    named = [destination] if is_zip(destination) else []
+    for text in (*named, given.get("locale") or ""):
         check_utf8(os.fsdecode(text))  # type: ignore[arg-type]  # a path, or a text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -102,8 +103,17 @@ class Place:
     def undo(self, record: Manifest) -> None:
         """Take back what a killed run has left: unfinished files, and the rows that may lack theirs."""
         if self.folder:
+            self._refuse_changed(record)
             self._own.clear_leftovers()
         record.undo_pending(self.remove)
+
+    def _refuse_changed(self, record: Manifest) -> None:
+        """See before anything is removed that what is not to be removed will not be in the way."""
+        for written in record.to_redo():
+            path = Path(self.folder or "", written.path)
+            if self._is_file(written.path) and os.path.lexists(path) and not written.is_at(path):
+                record.spare()
+                raise in_the_way(path)
 
     def name(self, path: str, size: int) -> str:
         """The name that a message of `size` octets gets in the end."""
@@ -116,6 +126,10 @@ class Place:
     def volume(self, path: str) -> str | None:
         """The volume that what is written now under this name goes into, if it does."""
         return None
+
+    def _is_file(self, path: str) -> bool:
+        """Whether a message of this path has a file of its own."""
+        return True
 
     def fits(self, octets: int, count: int) -> bool:
         """Whether so much more goes into the volume under way."""
@@ -202,6 +216,16 @@ class DryPlace(Place):
     def told(self, report: Report) -> Report:
         """The report of the run, with what it would have written."""
         return report._replace(names=tuple(self.nowhere.names), folders=self.nowhere.folders)
+
+
+def in_the_way(path: Path) -> DestinationError:
+    """The refusal for a file that is not, or no longer, what we write under its name."""
+    refusal = DestinationError(
+        f"cannot write {path}: a file of that name is already there and is not overwritten (if it is "
+        "unmbox's, it has changed), so nothing was removed: move it away and run the same again"
+    )
+    refusal.errno = errno.EEXIST
+    return refusal
 
 
 def _with_parents(folder: str) -> tuple[Path, ...]:

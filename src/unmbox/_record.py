@@ -101,7 +101,7 @@ class SourceState:
     `offset` is where reading goes on: all octets before belong to `junk` or to committed rows, `messages`
     of them (`Manifest.commit` counts). `variant`, `newline` and `charset` are what the parser settled on. A
     source that is `done` has `damage` where it could not be read to what should be its end. A source
-    without `digest` has no identity: it is read again from its beginning, and `Manifest.match_row` sees to
+    without `digest` has no identity: it is read again from its beginning, and `Replays.match_row` sees to
     it that it is the same.
     """
 

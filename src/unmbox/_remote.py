@@ -63,6 +63,8 @@ class Remote(Source):
     scheme = "url"
 
     def __init__(self, url: str) -> None:
+        scheme, mark, place = url.partition("://")
+        url = scheme.lower() + mark + place  # RFC 3986, 3.1; fsspec knows them in small letters only
         self.name = self.uri = shown(url)
         self.damage = None
         self._path = None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SCHEMA = 2
 UNDER_WAY = "under-way"
 """Key of the row in `meta` that says what a run was asked to convert, until it has."""
+NUMBER = "number"
+"""Key of the row in `meta` by which an index that destinations share knows this one."""
 AMISS = "amiss"
 """Key of the row in `meta` that says what could not be read of what was given, by its name."""
 APPLICATION_ID = 0x756E6D62
@@ -113,7 +115,7 @@ def seal(query: Callable[[str], Any]) -> str | None:
     digest = blake2b(digest_size=16)
     for table in (
         "SELECT records FROM dedup ORDER BY block DESC LIMIT 1",
-        "SELECT rows || ' ' || used, slots FROM dedup_slots ORDER BY part",
+        "SELECT part || ' ' || rows || ' ' || used, byte_order, slots FROM dedup_slots ORDER BY part",
     ):
         for values in query(table):
             for value in values:

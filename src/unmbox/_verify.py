@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -439,8 +439,9 @@ def _events(source: Source, parser: Parser) -> Iterator[Event]:
     yield from parser.close()
 
 
-def _labels(text: str) -> set[str]:
+@lru_cache(maxsize=16)  # of a message with many copies they are asked for with each
+def _labels(text: str) -> frozenset[str]:
     try:
-        return set(json.loads(text))
+        return frozenset(json.loads(text))
     except (TypeError, ValueError):  # an edited row, which is told as such
-        return set()
+        return frozenset()

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable
 
 from unmbox._destination import VOLUME_KEY
-from unmbox._place import Place
+from unmbox._place import Place, in_the_way
 from unmbox._schema import our_errors
 from unmbox._volume import Volume, volumes_of
 from unmbox.errors import DestinationError
@@ -59,7 +59,6 @@ class ZipPlace(Place):
     def undo(self, record: Manifest) -> None:
         """Take back what a killed run has left, and see that no volume stands there but ours."""
         self._record = record
-        self._zips.clear_leftovers()
         volumes = self._volumes()
         first = record.undone_from
         whole = "SELECT DISTINCT volume FROM file WHERE volume IS NOT NULL"
@@ -67,6 +66,13 @@ class ZipPlace(Place):
             whole += f" AND message < {first}"
         with our_errors(record.path):
             kept = {name for (name,) in record.connection.execute(whole)}
+        for volume in volumes:
+            path = self._zips.folder / volume.name
+            if volume.name not in kept and os.path.lexists(path) and not volume.is_at(self._zips.folder):
+                record.spare()
+                raise in_the_way(path)
+        self._refuse_changed(record)
+        self._zips.clear_leftovers()
         for volume in volumes:
             if volume.name not in kept and volume.is_at(self._zips.folder):
                 try:
@@ -84,12 +90,12 @@ class ZipPlace(Place):
 
     def remove(self, written: Written) -> None:
         """Remove a file of ours; what stands in a volume goes with it."""
-        if self._is_beside(written.path):
+        if self._is_file(written.path):
             super().remove(written)
 
     def sync(self, paths: Iterable[str]) -> None:
         """If all is to be durable, bring the names of files beside the volumes to the disk."""
-        super().sync(path for path in paths if self._is_beside(path))
+        super().sync(path for path in paths if self._is_file(path))
 
     def name(self, path: str, size: int) -> str:
         """The name that a message of this size gets in the end."""
@@ -101,7 +107,7 @@ class ZipPlace(Place):
 
     def volume(self, path: str) -> str | None:
         """The volume that what is written now under this name goes into, if it does."""
-        return None if self._is_beside(path) else self._zips.volume
+        return None if self._is_file(path) else self._zips.volume
 
     def fits(self, octets: int, count: int) -> bool:
         """Whether so much more goes into the volume under way."""
@@ -127,7 +133,7 @@ class ZipPlace(Place):
     def _volumes(self) -> list[Volume]:
         return volumes_of(self._record.connection) if self._record else []
 
-    def _is_beside(self, path: str) -> bool:
+    def _is_file(self, path: str) -> bool:
         return path.startswith(self._zips.aside + "/")
 
     def _is_same(self, name: str) -> bool:

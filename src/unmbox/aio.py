@@ -244,6 +244,7 @@ class Messages(AsyncIterator[Message]):
         if is_async(source):
             self._source = self._inlet = Inlet(source)
         self._broken = False
+        self._failure: Exception | None = None
 
     async def __anext__(self) -> Message:
         stream = self._stream
@@ -295,8 +296,16 @@ class Messages(AsyncIterator[Message]):
         began, octets = time.monotonic(), 0
         if self._feed is None:
             self._feed = Feed(self._source)
+        if self._failure:
+            raise self._failure
         while True:
-            octets += self._feed.pull(self._stream)
+            try:
+                octets += self._feed.pull(self._stream)
+            except Exception as error:
+                if not octets:
+                    raise
+                self._failure = error  # what came before it can be read still
+                break
             at_hand = self._inlet is None or self._inlet.held
             done = self._stream.ended or octets >= _AT_ONCE or time.monotonic() - began > _TURN
             if done or (octets and not at_hand):

@@ -23,7 +23,7 @@ import click
 
 import unmbox
 from unmbox._command import BAD_USE, DONE, STOPPED
-from unmbox._terminal import complain, say
+from unmbox._terminal import complain, on_one_line, say
 
 _COMMANDS = {
     "convert": "Write every message as an EML file into a folder.",
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--json" in given:
             with suppress(OSError):  # it may be what the error is about
                 say(json.dumps({"error": sentence, "status": status}))
-        complain(sentence)
+        complain(on_one_line(sentence))
         return status
 
 

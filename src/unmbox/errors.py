@@ -14,7 +14,7 @@ class UnmboxError(Exception):
 class UsageError(UnmboxError, ValueError):
     """The call cannot be done as asked; the message says what to change. Nothing was written.
 
-    But what a stream of yours had given before it gives what are no octets, and was committed, stays.
+    Except where a stream of yours yields something other than bytes midway: what was committed before stays.
     """
 
 
@@ -33,6 +33,9 @@ class DestinationError(UnmboxError, OSError):
     """
 
     under_way = False
+
+    def __reduce__(self) -> tuple[object, ...]:  # as an OSError of one argument it would lose its errno
+        return type(self), self.args, {"errno": self.errno, "under_way": self.under_way}
 
 
 class BodyGoneError(UnmboxError, RuntimeError):

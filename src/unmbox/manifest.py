@@ -52,7 +52,8 @@ from unmbox._record import (
     state_of,
     thread_id,
 )
-from unmbox._schema import CACHE, check_ours, create, our_errors, read_only, read_options, seal
+from unmbox._replays import Replays, changed
+from unmbox._schema import CACHE, NUMBER, check_ours, create, our_errors, read_only, read_options, seal
 from unmbox.dedup import DedupIndex
 from unmbox.errors import UsageError
 
@@ -97,8 +98,8 @@ class Manifest:
         self.next_id = 1
         self._next_source = 1
         self._new_sources: dict[str, SourceState] = {}
-        self._replays: dict[int, sqlite3.Cursor] = {}
-        self._afresh = False
+        self.replays = Replays(self.connection, path)
+        self._afresh = self._begun = False
         self._ready = False
 
     @classmethod
@@ -149,7 +150,7 @@ class Manifest:
 
     def close(self) -> None:
         """Forget what was not committed, and unlock the file. What is pending stays pending."""
-        self._replays.clear()  # a cursor that somebody still sees would keep the file locked
+        self.replays.close()  # a cursor that somebody still sees would keep the file locked
         self.connection.close()
 
     def _claim(self, *, durable: bool, afresh: bool) -> None:
@@ -165,17 +166,15 @@ class Manifest:
         execute(f"PRAGMA cache_size = -{CACHE >> 10}")
         execute("BEGIN EXCLUSIVE")
         if not check_ours(self.connection, self.path):
-            self._create()
-        self._afresh = afresh or bool(execute("SELECT 1 FROM meta WHERE key = 'afresh'").fetchone())
+            create(self.connection, self.options)
+            self._commit()
+        begun = bool(execute("SELECT 1 FROM meta WHERE key = 'afresh'").fetchone())
+        self._afresh, self._begun = afresh or begun, begun
         if not self._afresh:
             self._check_options()
             return
         # Marked before the first file goes: a kill on the way must not leave what passes for a destination.
         execute("REPLACE INTO meta VALUES('afresh', '')")
-        self._commit()
-
-    def _create(self) -> None:
-        create(self.connection, self.options)
         self._commit()
 
     def _check_options(self) -> None:
@@ -200,6 +199,17 @@ class Manifest:
         with our_errors(self.path):
             first: int | None = self.connection.execute("SELECT min(first) FROM pending").fetchone()[0]
         return 0 if self._afresh else first
+
+    def to_redo(self) -> Iterator[Written]:
+        """The files that `undo_pending` takes back and that will get the same names again."""
+        first, layout = self.undone_from, read_options(self.connection).get("layout")
+        if first is not None and layout == self.options.get("layout"):
+            yield from self._files(first)
+
+    def spare(self) -> None:
+        """Take back that all is to be taken back, if that has not been begun."""
+        if self._afresh and not self._begun:
+            self.note("afresh", None)
 
     def undo_pending(self, remove: Callable[[Written], object]) -> int:
         """Take back the rows whose files may lack their names, and return their number.
@@ -257,9 +267,11 @@ class Manifest:
     def _wipe(self) -> None:
         """Leave an empty manifest with the new options; nobody else gets the file in between."""
         execute = self.connection.execute
+        number = execute("SELECT key, value FROM meta WHERE key = ?", (NUMBER,)).fetchall()
         for (name,) in execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             execute(f'DROP TABLE "{name}"')
-        self._create()
+        create(self.connection, self.options)
+        self.connection.executemany("INSERT INTO meta VALUES(?, ?)", number)
         execute("COMMIT")
         execute("VACUUM")
         execute("BEGIN EXCLUSIVE")
@@ -285,6 +297,19 @@ class Manifest:
         """Whether no earlier run has left a source in it."""
         with our_errors(self.path):
             return self.connection.execute("SELECT 1 FROM source LIMIT 1").fetchone() is None
+
+    @property
+    def number(self) -> int:
+        """A number of 31 bits, 0 excepted, that no other destination has, made when it is first asked for.
+
+        It stays when the destination is moved, and when its mail is converted afresh.
+        """
+        with our_errors(self.path):
+            found = self.connection.execute("SELECT value FROM meta WHERE key = ?", (NUMBER,)).fetchone()
+        if found is None:
+            found = (str(int.from_bytes(os.urandom(4), "big") >> 1 or 1),)
+            self.note(NUMBER, found[0])
+        return int(found[0])
 
     def has_part(self, name: str) -> bool:
         """Whether an archive of this name is among the sources."""
@@ -313,31 +338,8 @@ class Manifest:
             }
             for what, (now, then) in pairs.items():
                 if now != then and (now, what) != (None, "its size"):
-                    raise _changed(uri, f"{what} is another")
+                    raise changed(uri, f"{what} is another")
         return state
-
-    def match_row(self, source: SourceState, offset: int, head_sha256: str, body_sha256: str) -> None:
-        """Check that the next message of a source that is read again is what its next row says.
-
-        For each message before ``source.offset``, in order. Raises `UsageError` where it is another one.
-        """
-        with our_errors(self.path):
-            rows = self._replays.get(source.id)
-            if rows is None:
-                query = "SELECT offset, head_sha256, body_sha256 FROM message WHERE source_id = ? ORDER BY id"
-                self._replays[source.id] = rows = self.connection.execute(query, (source.id,))
-            row = rows.fetchone() or (None, "", "")
-        if row[0] != offset or row[1] not in {None, head_sha256} or row[2] not in {None, body_sha256}:
-            raise _changed(source.uri, f"the message at octet {offset} is another")
-
-    def match_end(self, source: SourceState, size: int) -> None:
-        """Check that a source that was read again has, with its `size` octets, all that it had.
-
-        And no more, where it had been read to its end. Raises `UsageError` otherwise.
-        """
-        self._replays.pop(source.id, None)
-        if size < source.offset or (source.done and size > source.offset):
-            raise _changed(source.uri, f"it ends at octet {size}, not {source.offset}")
 
     def quarantined(self, source: SourceState) -> list[Quarantined]:
         """The messages of a source that could not be converted, to be tried again."""
@@ -380,9 +382,12 @@ class Manifest:
             many("INSERT INTO detail VALUES(?, ?)", batch.details())
             many("INSERT INTO file VALUES(?, ?, ?)", batch.files)
             many("INSERT INTO candidate VALUES(?, ?, ?, ?, ?)", batch.candidates)
+            labels: dict[int, list[str]] = {}
             for row in (*rows, *batch.amended):
                 if row.outcome == DUPLICATE and row.duplicate_of is not None and row.labels:
-                    self.merge_labels(row.duplicate_of, row.labels)
+                    labels.setdefault(row.duplicate_of, []).extend(row.labels)
+            for kept, others in labels.items():
+                self.merge_labels(kept, others)
             self._commit()
         self.next_id += len(rows)
 
@@ -440,10 +445,3 @@ class Manifest:
             if sealed := seal(self.connection.execute):
                 self.connection.execute("REPLACE INTO meta VALUES('seal', ?)", (sealed,))
             self._commit()
-
-
-def _changed(uri: str, how: str) -> UsageError:
-    return UsageError(
-        f"{uri} has changed since it was read ({how}): convert it into another destination, or start this "
-        "one afresh (--no-resume)"
-    )

@@ -271,6 +271,7 @@ class DirectorySink:
         self, path: str | os.PathLike[str], *, replace: _Replace = False, durable: bool = False
     ) -> None:
         self.path = os.fsdecode(path)
+        self.replaces = bool(replace)  # or perhaps: a function says of each
         try:
             self._tree = _Tree(self.path, replace, durable=durable)
         except FileExistsError as error:

@@ -72,10 +72,12 @@ class Source:
         self._source = source
         given: object = source  # callers without a type checker pass anything
         if isinstance(source, (str, os.PathLike)):
-            self._path = Path(source)
-            self.name = str(self._path)
+            given_path = checked_path(source)
+            self.name = str(given_path)
+            # Absolute: the folder that one is in may be another when it is read.
+            self._path = Path(os.path.abspath(given_path))  # noqa: PTH100  # as for `uri`
             self.uri = uri_of(self._path)
-            self.size = _checked_size(self._path)
+            self.size = _checked_size(self._path, self.name)
         elif isinstance(given, (bytes, bytearray, memoryview)):
             raise UsageError("bytes are no source: pass io.BytesIO(data), or a path as str")
         elif isinstance(source, Readable):
@@ -133,7 +135,7 @@ class Source:
         unchanged. Where what is read makes no sense (a damaged archive), the octets end and `damage` says.
         """
         if self._path is not None:
-            return _read_path(self._path, start, self.size if stop is None else stop, piece)
+            return _read_path(self._path, self.name, start, self.size if stop is None else stop, piece)
         if isinstance(self._source, Readable):
             return _read_file(self._source)
         return _checked(iter(self._source))  # type: ignore[arg-type]  # a path has been ruled out above
@@ -211,23 +213,35 @@ def _encodable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _checked_size(path: Path) -> int | None:
+def checked_path(given: str | os.PathLike[str]) -> Path:
+    """The path that is given; `UsageError` for text that names nothing on any system."""
+    path = os.fsdecode(given)
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise UsageError(f"{path!r} cannot be the name of a file on this system") from None
+    if "\0" in path:
+        raise UsageError(f"{path!r} holds a NUL, so it is no path")
+    return Path(path)
+
+
+def _checked_size(path: Path, name: str) -> int | None:
     try:
         mode = path.stat()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        missing = isinstance(error, (FileNotFoundError, ValueError))
-        what = "does not exist" if missing else f"cannot be read: {getattr(error, 'strerror', error)}"
-        raise SourceError(getattr(error, "errno", errno.ENOENT), f"{path} {what}") from error
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        what = "does not exist" if missing else f"cannot be read: {error.strerror}"
+        raise SourceError(error.errno, f"{name} {what}") from error
     if stat.S_ISDIR(mode.st_mode):
-        raise SourceError(errno.EISDIR, f"{path} is a folder, not a mailbox: name the .mbox file in it")
+        raise SourceError(errno.EISDIR, f"{name} is a folder, not a mailbox: name the .mbox file in it")
     return mode.st_size if stat.S_ISREG(mode.st_mode) else None
 
 
-def _read_path(path: Path, start: int, stop: int | None, piece: int) -> Iterator[bytes]:
+def _read_path(path: Path, name: str, start: int, stop: int | None, piece: int) -> Iterator[bytes]:
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
-        raise SourceError(error.errno, f"{path} cannot be read: {error.strerror}") from error
+        raise SourceError(error.errno, f"{name} cannot be read: {error.strerror}") from error
     at = start
     try:
         if start:
@@ -236,12 +250,12 @@ def _read_path(path: Path, start: int, stop: int | None, piece: int) -> Iterator
             try:
                 chunk = os.read(descriptor, piece if stop is None else min(piece, stop - at))
             except OSError as error:
-                what = f"{path} cannot be read on at octet {at}: {error.strerror}"
+                what = f"{name} cannot be read on at octet {at}: {error.strerror}"
                 raise SourceError(error.errno, what, offset=at) from error
             if not chunk:
                 if stop is None:
                     return
-                what = f"{path} ends at octet {at} and had {stop}: it has shrunk"
+                what = f"{name} ends at octet {at} and had {stop}: it has shrunk"
                 raise SourceError(errno.EIO, what, offset=at)
             at += len(chunk)
             yield chunk
