@@ -183,13 +183,17 @@ def test_archives_in_an_archive(tmp_path: Path) -> None:
         "takeout-20240101T000000Z-001.zip": zipped(TAKEOUT),
         "mail/old.mbox.gz": COMPRESSED["gz"](mailbox(70)),
         "Takeout/Drive/somebody's.zip": zipped({"private.mbox": mailbox(80)}),
+        "mail/older.zip": zipped(
+            {"older.mbox": mailbox(71), "oldest.tgz": tarred({"a.mbox": mailbox(72)}, "w:gz")}
+        ),
+        "mail/photos.zip": zipped({"a.jpg": b"\xff\xd8"}),
     }
     for name, data in (
         ("in.zip", zipped(inner)),
         ("in.tar", tarred(inner)),
         ("in.tgz", tarred(inner, "w:gz")),
     ):
-        check(write(tmp_path / name, data), tmp_path / f"{name}-eml", IN_TAKEOUT + 1)
+        check(write(tmp_path / name, data), tmp_path / f"{name}-eml", IN_TAKEOUT + 3)
 
 
 def test_an_archive_in_itself_ends(tmp_path: Path) -> None:

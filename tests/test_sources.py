@@ -544,6 +544,67 @@ def test_a_compressed_mailbox_in_a_folder_is_known_by_what_it_holds(suffix: str,
     check(put(tmp_path / "mail", files), tmp_path / "eml", 2)
 
 
+def test_messages_as_mh_stores_them(tmp_path: Path) -> None:
+    """And Sylpheed, Claws Mail and Cyrus: numbers, whole messages without a From_ line."""
+    files = {
+        "inbox/1": mail(1).encode(),
+        "inbox/2": mail(2).replace("\n", "\r\n").encode(),
+        "inbox/10.": mail(3).encode(),
+        "inbox/.mh_sequences": b"unseen: 2\n",
+        "inbox/3": b"no mail: this\nis a list\n",
+        "inbox/4": b"",
+        "a.mbox": mailbox(4),
+    }
+    check(put(tmp_path / "Mail", files), tmp_path / "eml", 4)
+    (tmp_path / "mail.tgz").write_bytes(tarred(files, "w:gz"))
+    check(tmp_path / "mail.tgz", tmp_path / "packed-eml", 4)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_maildirs_in_an_archive(mode: str, tmp_path: Path) -> None:
+    """As a web host's panel packs up an account."""
+    top = "backup/homedir/mail/example.org/user"
+    files = {
+        f"{top}/cur/1600000000.M1P2.host,S=3:2,FS": mail(1).encode(),
+        f"{top}/new/1600000001.M1P2.host,S=3": mail(2).encode(),
+        f"{top}/.Sent/cur/1600000002.M1P2.host:2,S": COMPRESSED["gz"](mail(3).encode()),
+        f"{top}/.Sent/cur/dovecot-uidlist": b"3 V1\n",
+        f"{top}/tmp/1600000003.M1P2.host": mail(4).encode(),
+        "backup/new/1600000000.pdf": b"%PDF-1.4",
+    }
+    path = tmp_path / "backup.tar"
+    path.write_bytes(tarred(files, mode))
+    check(path, tmp_path / "eml", 3)
+    with closing(sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite")) as manifest:
+        states = [json.loads(state) for (state,) in manifest.execute("SELECT state FROM message ORDER BY id")]
+    assert states == [{"read": True, "flagged": True}, {"read": False}, {"read": True}]
+    assert unmbox.convert(path, tmp_path / "sorted", labels="primary").folders == {}
+    assert len(list((tmp_path / "sorted/Sent").rglob("*.eml"))) == 1
+
+
+def test_what_is_passed_over_is_told_where_it_holds_mail(tmp_path: Path) -> None:
+    files = {"a.mbox": mailbox(1), "old.pst": b"!BDN" + bytes(99), "notes.pst": b"of no program"}
+    report = unmbox.convert(put(tmp_path / "mail", files), tmp_path / "eml")
+    assert [Path(damage.source).name for damage in report.damaged] == ["old.pst"]
+    assert "readpst" in report.damaged[0].reason
+
+
+def test_an_emlx_without_its_attachments_is_told(tmp_path: Path) -> None:
+    octets = mail(1).encode()
+    data = b"%-10d\n%b<?xml version='1.0'?><plist/>" % (len(octets), octets)
+    folder = put(tmp_path / "V10", {"A.mbox/Data/Messages/2.partial.emlx": data})
+    report = unmbox.convert(folder, tmp_path / "eml")
+    assert report.messages == 1
+    assert "attachments" in report.damaged[0].reason
+
+
+def test_mailboxes_without_a_suffix(tmp_path: Path) -> None:
+    """With line ends of old Macintoshes, and with a first field that is longer than the first look."""
+    undated = b"From -\nX-Long: " + b"x" * 2000 + b"\nSubject: a\n\ntext\n"
+    files = {"In": mailbox(1).replace(b"\n", b"\r"), "Out": mailbox(2), "Drafts": undated}
+    check(put(tmp_path / "mail", files), tmp_path / "eml", 3)
+
+
 def test_a_pipe_beside_a_mailbox_is_no_metadata(tmp_path: Path) -> None:
     put(tmp_path / "mail", {"a.mbox": mailbox(1)})
     os.mkfifo(tmp_path / "mail" / "a-metadata.xml")

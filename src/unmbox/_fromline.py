@@ -240,6 +240,13 @@ def is_stub(block: bytes, line: bytes) -> bool:
     return line.startswith(b"From - ") and len(block) <= _MOST_NOTES and _NOTES(block) is not None
 
 
+def begins_header(head: bytes) -> bool:
+    """Whether octets begin with two header fields, one of which mail is known to begin with."""
+    first = _FIELD(head.replace(b"\r\n", b"\n"))
+    second = first and _FIELD_START(first.string, first.end())
+    return bool(first and second) and any(field[1].lower() in _KNOWN for field in (first, second) if field)
+
+
 def holds_trace_fields_only(lines: bytes) -> bool:
     """Whether these lines, each after its LF, are all fields and none is one that every message has."""
     return not (_NO_FIELD_LINE.search(lines) or _CORE_FIELD.search(lines))

@@ -18,7 +18,7 @@ from unmbox._fromline import decide
 from unmbox._packed import Packed, format_of
 from unmbox._remote import Remote, is_url
 from unmbox._report import MAX_DAMAGED, Damage
-from unmbox._search import Emlx, search
+from unmbox._search import Emlx, Flags, is_in_maildir, is_of_mh, search
 from unmbox._tar import TarEntry, is_tar, tar_entries
 from unmbox._zip import ZipEntry, zip_entries
 from unmbox.errors import SourceError, UsageError
@@ -27,7 +27,7 @@ from unmbox.sources import Source, SourceLike, SourcesLike, as_list, uri_of
 _HEAD = 1 << 10
 """First octets that tell what a source is; tar's magic stands at 257."""
 _MOST_AMISS = 100
-_DEEP = 3  # archives in archives: those that hold themselves have no end
+_DEEP = 6  # archives, and what they are packed in, in one another: those that hold themselves have no end
 _SINGLE = (".eml", ".emlx")
 _MAILBOXES = (".mbox", ".mbx")
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
@@ -39,8 +39,12 @@ _ELSEWHERE = (
     (b"PK\7\x08PK", "one volume of a ZIP that was split", "join them (zip -s 0 NAME.zip --out whole.zip)"),
     (b"!BDN", "a mailbox of Outlook (.pst, .ost)", "turn it into mbox (readpst -r)"),
     (b"\xd0\xcf\x11\xe0", "a message of Outlook (.msg), or a document", "save it as .eml"),
+    (b"\xcf\xad\x12\xfe", "a mailbox of Outlook Express (.dbx)", "turn it into mbox"),
+    (b"\x04\x22\x4d\x18", "packed with LZ4", "unpack it"),
+    (b"\x1f\x9d", "packed with compress (.Z)", "unpack it"),
 )
 """What is not read here, by its first octets, and what to do with it."""
+_OUTLOOKS = (".pst", ".ost", ".msg", ".dbx")
 _NO_MAIL = (".patch", ".diff", ".msf", ".emlxpart", ".sqlite")
 """Of files met in a search: patches begin with a From_ line."""
 
@@ -155,7 +159,10 @@ class Opened:
             try:
                 if _may_be_mail(path.name, partial(_within, source), top=True):
                     source.group = str(path.parent)
+                    source.single = is_of_mh(path.name, partial(source.read, 0))
                     yield from self._taken_apart(source, note, listing=listing)
+                elif path.name.lower().endswith(_OUTLOOKS) and (is_no := _no_source("", source.read(0, 16))):
+                    note(Damage(source.name, None, is_no))
             except SourceError as error:
                 why = getattr(error.__cause__, "strerror", None) or error.strerror
                 note(Damage(source.name, error.offset, f"it cannot be read: {why}"))
@@ -222,7 +229,7 @@ def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> It
     elif source.called.lower().endswith(".emlx") and source.lasting:
         yield Emlx(source)
     else:
-        source.single = source.called.lower().endswith(".eml")
+        source.single = source.single or source.called.lower().endswith(".eml")
         yield source
 
 
@@ -273,31 +280,42 @@ def _entry(entry: ZipEntry | TarEntry, note: _Note, *, listing: bool, depth: int
         return
     entry.group = entry.outer.name
     lower = entry.name.lower()
-    if lower.endswith(_PACKED) or Takeout.of(lower):
+    if is_in_maildir(entry.name, entry.peek):
+        yield _of_maildir(entry)
+    elif lower.endswith((*_PACKED, *_SEVERAL)):
         yield from _expand(entry, note, listing=listing, depth=depth)
     elif lower.endswith(".emlx") and entry.lasting:
         yield Emlx(entry)
     else:
-        entry.single = lower.endswith(".eml")
+        entry.single = lower.endswith(".eml") or is_of_mh(entry.name, entry.peek)
         yield entry
+
+
+def _of_maildir(entry: ZipEntry | TarEntry) -> Source:
+    """The message in an archive of Maildirs; Dovecot can compress what it stores."""
+    form = format_of(entry.peek(16))
+    source = Packed(entry, form) if form else entry
+    source.single, source.beside = True, Flags(entry.name)
+    return source
 
 
 def _may_be_mail(name: str, peek: Callable[[int], bytes], *, top: bool) -> bool:
     """Whether a file that was met, not named, is worth a look: by its name, or else its first octets.
 
-    At the `top`, in a folder that was named, archives are; in an archive, those that are named after mail.
+    Archives are, too, at the `top`, in a folder that was named, and in another archive; but not what stands
+    beside the mail in an export of Google's, where a Drive may be full of them.
     """
     *folders, base = name.lower().replace("\\", "/").split("/")
     if base.startswith(".") or "__macosx" in folders:  # ._name: what macOS cannot store elsewhere
         return False
-    if base.endswith((*_MAILBOXES, *_SINGLE)):
+    if base.endswith((*_MAILBOXES, *_SINGLE)) or (not top and is_in_maildir(name, peek)):
         return True
     stem = base.removesuffix(next((suffix for suffix in _PACKED if base.endswith(suffix)), "\0"))
     if stem != base and stem.endswith((*_MAILBOXES, ".eml")):
         return True
-    if Takeout.of(base) or (top and (base.endswith(_SEVERAL) or stem.endswith(".tar"))):
-        return True
-    return not base.endswith(_NO_MAIL) and _is_mbox(peek(_HEAD))
+    if base.endswith(_SEVERAL) or stem.endswith(".tar"):
+        return top or Takeout.of(base) is not None or "takeout" not in folders
+    return is_of_mh(base, peek) or (not base.endswith(_NO_MAIL) and _is_mbox(peek(_HEAD)))
 
 
 def _within(source: Source, size: int) -> bytes:
@@ -311,9 +329,12 @@ def _within(source: Source, size: int) -> bytes:
 
 def _is_mbox(head: bytes) -> bool:
     """Whether octets begin with a From_ line that separates."""
+    at_eof = len(head) < _HEAD
     head = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    if b"\n" not in head:  # of a Macintosh before 2001
+        head = head.replace(b"\r", b"\n")
     line_end = head.find(b"\n")
     if not head.startswith(b"From ") or line_end < 0:
         return False
-    verdict = decide(head, 0, line_end, blank_before=True, alone=True, at_eof=True)
-    return bool(verdict and verdict[0])
+    verdict = decide(head, 0, line_end, blank_before=True, alone=True, at_eof=at_eof)
+    return verdict is None or verdict[0]

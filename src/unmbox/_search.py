@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
+from unmbox._fromline import begins_header
 from unmbox._packed import Packed, format_of
 from unmbox._report import Damage
 from unmbox.errors import SourceError
@@ -22,9 +23,14 @@ from unmbox.sources import CHUNK, Identity, Part, Source, uri_of
 
 _FEW = 2_000
 """Names that are sorted in memory; beyond, in a temporary file."""
+_FIRST = 1 << 10
+"""Octets of a file that tell whether it is a message."""
 _FLAGS = {"D": "draft", "F": "flagged", "P": "forwarded", "R": "answered", "S": "read", "T": "deleted"}
 _SKIPPED = {"tmp"}
 _INFO = re.compile(r"[:;!]2,[A-Za-z]*$")
+# A message of a Maildir, as tools that pack up an account have it: 1234567890.M1P2.host,S=3:2,S
+_IN_MAILDIR = re.compile(r"(?:.*[/\\])?(?:cur|new)[/\\](\d{9,}\.)?[^/\\]+", re.DOTALL).fullmatch
+_OF_MH = re.compile(r"(?:.*[/\\])?[1-9]\d{0,9}\.?", re.DOTALL).fullmatch  # and of Cyrus, with the dot
 
 
 def search(
@@ -61,6 +67,19 @@ def search(
                 note(Damage(str(path), None, f"it cannot be read: {error.strerror}"))
 
 
+def is_in_maildir(name: str, peek: Callable[[int], bytes]) -> bool:
+    """Whether a file of an archive is a message in a Maildir: by its flags, or else its first octets too."""
+    found = _IN_MAILDIR(name)
+    return found is not None and (
+        _INFO.search(name) is not None or (bool(found[1]) and begins_header(peek(_FIRST)))
+    )
+
+
+def is_of_mh(name: str, peek: Callable[[int], bytes]) -> bool:
+    """Whether a file is a message as MH, Sylpheed and Claws Mail store them: its name is a number."""
+    return _OF_MH(name) is not None and begins_header(peek(_FIRST))
+
+
 def _is_maildir(folder: Path, *, inside: bool) -> bool:
     """Whether it is a Maildir. A copy may have left its empty folders out: then, what is in `cur` tells."""
     cur = folder / "cur"
@@ -93,11 +112,11 @@ def _messages(folder: Path, note: Callable[[Damage], object]) -> Iterator[tuple[
                 note(Damage(str(path), None, f"it cannot be read: {error.strerror}"))
                 continue
             source.single, source.group = True, str(folder.parent)
-            source.beside = _Flags(name)
+            source.beside = Flags(name)
             yield source, True
 
 
-class _Flags:
+class Flags:
     """What a name in a Maildir says: ``:2,`` and letters (``;`` or ``!`` where no colon can be)."""
 
     def __init__(self, name: str) -> None:
@@ -136,6 +155,8 @@ class Emlx(Part):
             yield from self.outer.chunks(self._start + start, self._start + min(end, there))
         if end == size and there > size and not _is_list(self.outer.read(self._end, self._end + 64)):
             self.damaged(size, f"more of it stands behind the {size} octets that its first line tells of")
+        if end == size and self.outer.name.lower().endswith(".partial.emlx"):
+            self.damaged(size, "its attachments stand in files of their own, which are not read here")
         if end > there:
             self.damaged(max(0, there), f"the file ends in the middle of its message ({size} octets)")
 
