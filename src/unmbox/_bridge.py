@@ -1,7 +1,7 @@
 """A blocking call on a thread of its own, and the event loop that serves it meanwhile.
 
 One thread a call, which is gone when the call is: a pool's threads would stay. It asks the loop for what only
-the loop can do (`Bridge.ask`), and whatever cancels the caller, he gets it only once the thread has ended.
+the loop can do (`Bridge.ask`), and a cancellation reaches the caller only once the thread has ended.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What Gmail's labels mean: a folder of everybody's, a state, or a folder of the user's own.
+"""What Gmail's labels mean: a system folder, a state, or a folder of the user's own.
 
 The table is data (``system_labels.json``): Gmail writes its own labels in the language of the account, and
 nobody has published the list. What is not in it is a label of the user's. Several languages in one table

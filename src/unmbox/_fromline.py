@@ -85,9 +85,9 @@ NO_FIELD_FOLLOWS = "undated-and-no-field-follows"
 ONE_FIELD_FOLLOWS = "undated-and-one-field-follows"
 UNKNOWN_FIELDS_FOLLOW = "undated-and-unknown-fields-follow"
 
-# Lines that are no separators whatever stands farther off: `decide` says the same, eight times as slowly. No
-# line here is one that it would call too long, and more octets change nothing. What follows "From ":
-# They match in one way only: where `re` can be told so (Python 3.11) it spares itself half of its steps.
+# Patterns for what stands behind the "From " of lines that `decide` would reject whatever stands farther off,
+# found eight times as fast. None is of a line that it would call too long, and more octets change nothing.
+# Each matches in one way only: where `re` can be told so (Python 3.11), it spares itself half of its steps.
 _ONCE = rb"+" if sys.version_info >= (3, 11) else rb""
 _TO_COLON = rb"[^\n:]{0,998}" + _ONCE
 # A date has a time in it.

@@ -282,7 +282,10 @@ class Message(PassingMessage):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was normalised in the EML, or left alone and why. Reads the message if nothing has yet."""
+        """What was normalised in the EML, or left alone and why.
+
+        Reads and keeps the message if nothing has read it yet, and raises `BodyGoneError` where `raw` does.
+        """
         if self._repairs is None:
             self.as_bytes()
         return self._repairs or ()

@@ -29,9 +29,10 @@ class Progress(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """What of a source could not be read: `offset` octets of it, unpacked, could be; None where none has it.
+    """What of a source could not be read.
 
-    `source` is its name, or that of the archive or folder around it. `reason` is a sentence.
+    `source` is its name, or that of the archive or folder around it; `offset` how many of its octets
+    (unpacked) could be read, None where no offset applies; `reason` a sentence.
     """
 
     source: str

@@ -24,6 +24,7 @@ _WIDE, _WIDER = 76, 100
 
 
 def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -> str:
+    """What `convert` has done, in lines."""
     read = f"{_count(report.messages, 'message')} ({size_of(report.bytes_in)})"
     lines = [f"{read}: {report.written:,} {'would be ' if dry_run else ''}written to {destination}"]
     if report.duplicates:
@@ -91,6 +92,7 @@ def _codes(counts: Mapping[str, int]) -> str:
 
 
 def findings(found: Verification, destination: str) -> str:
+    """What `verify` has found, in lines."""
     sources = _count(found.sources, "source")
     what = f"{_count(found.messages, 'message')} of {sources} ({size_of(found.bytes_in)})"
     if found.ok:
@@ -107,6 +109,7 @@ def findings(found: Verification, destination: str) -> str:
 
 
 def overview(found: Inspection) -> str:
+    """What `inspect` has found, in lines."""
     lines = [f"{_count(found.messages, 'message')} in {size_of(found.octets)}"]
     if found.first and found.last:
         first, last = sorted((f"{found.first:%Y-%m-%d}", f"{found.last:%Y-%m-%d}"))  # each in its own zone
@@ -212,6 +215,7 @@ def say(text: str) -> None:
 
 
 def complain(sentence: str) -> None:
+    """Print to standard error, with the command's name in front."""
     try:
         print(f"unmbox: {printable(sentence)}", file=sys.stderr, flush=True)
     except OSError:

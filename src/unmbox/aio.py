@@ -129,25 +129,34 @@ class Message(PassingMessage):
     _stream: _Fed
 
     async def repairs(self) -> tuple[Repair, ...]:
-        """What was normalised in the EML, or left alone and why. Reads the message if nothing has yet."""
+        """What was normalised in the EML, or left alone and why.
+
+        Reads and keeps the message if nothing has read it yet, and raises `BodyGoneError` where `raw` does.
+        """
         if self._repairs is None:
             await self.as_bytes()
         return self._repairs or ()
 
     async def raw(self) -> bytes:
-        """The message's octets as stored, unquoted: header block and body, without the From_ line."""
+        """The message's octets as stored, unquoted: header block and body, without the From_ line.
+
+        Raises `BodyGoneError` once the next message was asked for, unless the body was kept before.
+        """
         for _ in self._keep():
             await self._stream.pull()
         return self._kept_raw()
 
     async def as_bytes(self) -> bytes:
-        """The EML as `convert` would write it."""
+        """The EML as `convert` would write it. Raises `BodyGoneError` as `raw` does."""
         for _ in self._keep():
             await self._stream.pull()
         return b"".join([piece async for piece in self.iter_bytes()])
 
     def iter_bytes(self) -> AsyncIterator[bytes]:
-        """The same in pieces, so that a message of any size costs no more than a small one."""
+        """The same in pieces, so that a message of any size costs no more than a small one.
+
+        Keeps nothing: a second call raises `BodyGoneError`, unless `raw` or `as_bytes` came first.
+        """
         return _Pieces(self._pieces(), self._stream, in_loop=len(self.block) <= CHUNK)
 
     async def as_email(self) -> EmailMessage:
