@@ -35,6 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_cells",
         "_names",
         "_destination",
+        "_scratch",
         "naming _folders profiles",
     ),
     (

@@ -20,7 +20,7 @@ from unmbox._contacts_csv import Counts, read_companies, read_map, write_csv
 from unmbox._folders import LabelTable
 from unmbox._selection import Selection
 from unmbox._terminal import bar, complain, no_message_has, say
-from unmbox.errors import DestinationError, UsageError
+from unmbox.errors import UsageError, refusal
 
 
 @click.command("contacts")
@@ -170,7 +170,7 @@ def _new_file(path: str, encoding: str) -> Iterator[TextIO]:
     except FileExistsError as error:
         raise _in_the_way(path) from error
     except OSError as error:
-        raise DestinationError(error.errno, f"{path} cannot be written: {error.strerror}") from error
+        raise refusal(f"{path} cannot be written: {error.strerror}", error.errno) from error
     try:
         with file:
             yield file

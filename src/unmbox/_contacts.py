@@ -27,6 +27,7 @@ from unmbox._parser import Parser
 from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox._record import state_of
 from unmbox._report import Progress
+from unmbox._scratch import scratch
 from unmbox._selection import Selection
 from unmbox._single import parser_for
 from unmbox.dedup import content_of
@@ -52,18 +53,15 @@ _FIELDS: Final = (b"from", b"to", b"cc", b"bcc")
 _HELD: Final = 5_000
 _LONG: Final = 500
 _TICK: Final = 0.1
-_TABLES = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA cache_size = -8192;
-CREATE TABLE person (
+_TABLES = (
+    """CREATE TABLE person (
     key TEXT PRIMARY KEY, address TEXT, count INTEGER, first REAL, first_date TEXT, last REAL, last_date TEXT
-) WITHOUT ROWID;
-CREATE TABLE name (
+    ) WITHOUT ROWID""",
+    """CREATE TABLE name (
     key TEXT, own INTEGER, text TEXT, count INTEGER, last REAL, PRIMARY KEY (key, own, text)
-) WITHOUT ROWID;
-CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID;
-"""
+    ) WITHOUT ROWID""",
+    "CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID",
+)
 _ADD_PERSON = """
 INSERT INTO person VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
     count = count + excluded.count,
@@ -175,7 +173,6 @@ class Contacts:
         locale: str | None = None,
         wanted: Selection | None = None,
     ) -> None:
-        import sqlite3
 
         self.messages = 0
         self.left_out = 0
@@ -186,10 +183,7 @@ class Contacts:
         self._wanted = wanted or None
         self._people: dict[str, list[Any]] = {}
         self._names: dict[tuple[str, int, str], list[Any]] = {}
-        # No name: a temporary file that is deleted with its connection, and memory until it is needed.
-        self._rows = sqlite3.connect("", isolation_level=None)
-        self._rows.executescript(_TABLES)
-        self._rows.execute("BEGIN")  # for good: nobody else reads it, and it is gone with us
+        self._rows = scratch(*_TABLES, cache=8192)
 
     def __enter__(self) -> Contacts:  # noqa: PYI034  # Self is of Python 3.11
         return self

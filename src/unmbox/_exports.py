@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import finalize
 
 from unmbox._report import Damage
+from unmbox._scratch import scratch
 from unmbox.labels import Beside
 
 if TYPE_CHECKING:
@@ -131,16 +132,8 @@ class VaultMetadata:
         return None
 
     def _read(self) -> sqlite3.Connection:
-        import sqlite3
-
-        known = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        known = scratch("CREATE TABLE known(key TEXT PRIMARY KEY, labels TEXT) WITHOUT ROWID", threads=True)
         finalize(self, known.close)  # messages outlive the run that they came in, and ask again
-        for statement in (
-            "PRAGMA journal_mode = OFF",
-            "BEGIN",
-            "CREATE TABLE known(key TEXT PRIMARY KEY, labels TEXT) WITHOUT ROWID",
-        ):
-            known.execute(statement)
         for path in self._paths:
             rows = ((key, labels) for keys, labels in _documents(path, self._note) for key in keys)
             known.executemany("INSERT OR IGNORE INTO known VALUES(?, ?)", rows)

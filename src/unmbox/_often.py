@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from unmbox._scratch import scratch
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -72,19 +74,9 @@ class Often:
 
     def _spill(self) -> None:
         if self._connection is None:
-            import sqlite3
-
-            self._connection = sqlite3.connect("", isolation_level=None)
-            for statement in (
-                "PRAGMA journal_mode = OFF",
-                "PRAGMA synchronous = OFF",
-                "PRAGMA cache_size = -4096",
-                "CREATE TABLE word (word BLOB PRIMARY KEY, count INTEGER, octets INTEGER) WITHOUT ROWID",
-            ):
-                self._connection.execute(statement)
+            table = "CREATE TABLE word (word BLOB PRIMARY KEY, count INTEGER, octets INTEGER) WITHOUT ROWID"
+            self._connection = scratch(table, cache=4096)
         # Octets sort as their letters do, and hold the surrogates of what nobody could decode.
         rows = [(word.encode("utf-8", "surrogatepass"), *known) for word, known in self._held.items()]
-        self._connection.execute("BEGIN")
         self._connection.executemany(_ADD, rows)
-        self._connection.execute("COMMIT")
         self._held.clear()

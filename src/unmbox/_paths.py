@@ -8,25 +8,19 @@ from pathlib import Path
 from unicodedata import normalize
 
 from unmbox._record import Written
+from unmbox._scratch import scratch
 
 
 class Paths:
     """The paths that rows name, by the million: in a temporary file, with those that nothing was found at."""
 
     def __init__(self) -> None:
-        import sqlite3
-
-        self._connection = sqlite3.connect("", isolation_level=None)  # removed when it is closed
-        self._execute = self._connection.execute
-        for statement in (
-            "PRAGMA journal_mode = OFF",
-            "PRAGMA synchronous = OFF",
-            "BEGIN",
+        self._connection = scratch(
             "CREATE TABLE named(digest BLOB PRIMARY KEY) WITHOUT ROWID",
             "CREATE TABLE missing(size, path, head_sha256, body_sha256, head_size, body_size)",
             "CREATE INDEX missing_size ON missing(size)",
-        ):
-            self._execute(statement)
+        )
+        self._execute = self._connection.execute
 
     def close(self) -> None:
         """Remove the file."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from unmbox._links import link
 from unmbox._report import MAX_NAMES, Report
 from unmbox._volume import ascii_path
-from unmbox.errors import DestinationError, UsageError
+from unmbox.errors import DestinationError, UsageError, refusal
 from unmbox.manifest import Manifest, Written
 from unmbox.sinks import Dated, DirectorySink, Sink, Target
 
@@ -154,7 +154,9 @@ class Place:
         try:
             (self.folder / written.path).unlink()
         except OSError as error:
-            raise _refusal(error, f"cannot remove {self.folder / written.path}") from error
+            raise refusal(
+                f"cannot remove {self.folder / written.path}: {error.strerror}", error.errno
+            ) from error
         with suppress(OSError):
             for parent in Path(written.path).parents[:-1]:
                 (self.folder / parent).rmdir()
@@ -181,7 +183,7 @@ class Place:
                 finally:
                     os.close(descriptor)
         except OSError as error:
-            raise _refusal(error, f"cannot sync {self.folder}") from error
+            raise refusal(f"cannot sync {self.folder}: {error.strerror}", error.errno) from error
 
     def _is_same(self, name: str) -> bool:
         if self.folder is None or self.writing is None:
@@ -220,19 +222,12 @@ class DryPlace(Place):
 
 def in_the_way(path: Path) -> DestinationError:
     """The refusal for a file that is not, or no longer, what we write under its name."""
-    refusal = DestinationError(
+    return refusal(
         f"cannot write {path}: a file of that name is already there and is not overwritten (if it is "
-        "unmbox's, it has changed), so nothing was removed: move it away and run the same again"
+        "unmbox's, it has changed), so nothing was removed: move it away and run the same again",
+        errno.EEXIST,
     )
-    refusal.errno = errno.EEXIST
-    return refusal
 
 
 def _with_parents(folder: str) -> tuple[Path, ...]:
     return (Path(folder), *Path(folder).parents)
-
-
-def _refusal(error: OSError, what: str) -> DestinationError:
-    refusal = DestinationError(f"{what}: {error.strerror}")
-    refusal.errno = error.errno
-    return refusal

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from unmbox._rows import SIZE, Row, Store, unpack
-from unmbox.errors import DestinationError, UsageError
+from unmbox.errors import DestinationError, UsageError, refusal
 
 if TYPE_CHECKING:
     import sqlite3
@@ -240,7 +240,7 @@ class Tables(Store):
         if "locked" in text:
             return DestinationError(f"{self._name} is being written by another process, which took too long")
         if "full" in text:
-            return DestinationError(errno.ENOSPC, f"{self._name}: no space is left for it")
+            return refusal(f"{self._name}: no space is left for it", errno.ENOSPC)
         return DestinationError(f"{self._name} cannot be used: {text}")
 
 
@@ -439,7 +439,7 @@ def _refuse_foreign(path: Path) -> None:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise DestinationError(error.errno, f"{path} cannot be opened: {error.strerror}") from error
+            raise refusal(f"{path} cannot be opened: {error.strerror}", error.errno) from error
     if start and (start[:16] != _MAGIC or start[68:] != _APPLICATION.to_bytes(4, "big")):
         raise _not_ours(path)
 

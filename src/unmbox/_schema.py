@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from unmbox.errors import DestinationError, UsageError
+from unmbox.errors import DestinationError, UsageError, refusal
 
 if TYPE_CHECKING:
     import sqlite3
@@ -67,7 +67,7 @@ def read_only(path: str | os.PathLike[str], *, may_be_empty: bool = False) -> sq
         what = f"{path} does not exist: name a folder or ZIP that unmbox has converted into"
         raise UsageError(what) from None
     except OSError as error:
-        raise _refusal(f"{path} cannot be read: {error.strerror}", error.errno) from error
+        raise refusal(f"{path} cannot be read: {error.strerror}", error.errno) from error
     with our_errors(str(path)):
         # Not "ro": a killed run may have left a transaction that the next reader rolls back.
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
@@ -165,10 +165,10 @@ def our_errors(path: str) -> Iterator[None]:
         said = str(error)
         for part, code, sentence in _REASONS:
             if part in said:
-                raise _refusal(sentence.format(path), code) from error
+                raise refusal(sentence.format(path), code) from error
         if type(error) is sqlite3.DatabaseError or "no such" in said:  # page, table, column
             raise damaged(path) from error
-        raise _refusal(f"{path} refuses: {said}", None) from error
+        raise refusal(f"{path} refuses: {said}", None) from error
 
 
 # Codes of errors (`sqlite_errorcode`) came with Python 3.11; the words are those of SQLite's sqlite3ErrStr().
@@ -187,14 +187,8 @@ _REASONS = (
 
 def damaged(path: str) -> DestinationError:
     """The refusal of a file that SQLite or we cannot make sense of."""
-    return _refusal(
+    return refusal(
         f"{path} is damaged, or no manifest of unmbox: it was left as it is; move it away or choose another "
         "destination",
         errno.EIO,
     )
-
-
-def _refusal(sentence: str, code: int | None) -> DestinationError:
-    refusal = DestinationError(sentence)
-    refusal.errno = code
-    return refusal

@@ -17,6 +17,7 @@ from pathlib import Path
 from unmbox._fromline import begins_header
 from unmbox._packed import Packed, format_of
 from unmbox._report import Damage
+from unmbox._scratch import scratch
 from unmbox.errors import SourceError
 from unmbox.labels import Beside
 from unmbox.sources import CHUNK, Identity, Part, Source, uri_of
@@ -177,12 +178,7 @@ def _in_order(first: list[str], more: Iterator[str]) -> Generator[str, None, Non
     if len(first) < _FEW:
         yield from sorted(first, key=os.fsencode)
         return
-    import sqlite3
-
-    with closing(sqlite3.connect("", isolation_level=None)) as names:  # a file that goes with its connection
-        names.execute("PRAGMA journal_mode = OFF")
-        names.execute("BEGIN")
-        names.execute("CREATE TABLE name(name BLOB PRIMARY KEY) WITHOUT ROWID")
+    with closing(scratch("CREATE TABLE name(name BLOB PRIMARY KEY) WITHOUT ROWID")) as names:
         for several in (first, more):
             octets = ((os.fsencode(name),) for name in several)
             names.executemany("INSERT OR IGNORE INTO name VALUES(?)", octets)

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unmbox._scratch import scratch
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -40,15 +42,10 @@ class Tallies:
     """All sources of a manifest. Those that are settled are kept in a temporary file."""
 
     def __init__(self, query: Callable[..., sqlite3.Cursor]) -> None:
-        import sqlite3
-
         self._query = query
         self._open: dict[int, SourceTally] = {}
-        self._file = sqlite3.connect("", isolation_level=None)
+        self._file = scratch("CREATE TABLE settled(id INTEGER PRIMARY KEY, row INTEGER)")
         self._settled = self._file.execute
-        self._settled("PRAGMA journal_mode = OFF")
-        self._settled("BEGIN")
-        self._settled("CREATE TABLE settled(id INTEGER PRIMARY KEY, row INTEGER)")
 
     def close(self) -> None:
         """Remove the file."""

@@ -38,5 +38,12 @@ class DestinationError(UnmboxError, OSError):
         return type(self), self.args, {"errno": self.errno, "under_way": self.under_way}
 
 
+def refusal(sentence: str, code: int | None) -> DestinationError:
+    """A `DestinationError` with this `errno`, which as an argument would stand in front of the sentence."""
+    error = DestinationError(sentence)
+    error.errno = code
+    return error
+
+
 class BodyGoneError(UnmboxError, RuntimeError):
     """A passed message's body was asked for, but the stream has moved on and nothing had kept it."""

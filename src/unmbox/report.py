@@ -29,7 +29,7 @@ from unmbox._page_sums import LISTS, MANY, Mail, Sums
 from unmbox._page_words import LANGUAGES, language_here, words
 from unmbox._schema import our_errors, read_only
 from unmbox._terminal import printable, size_of
-from unmbox.errors import DestinationError, UsageError
+from unmbox.errors import DestinationError, UsageError, refusal
 
 if TYPE_CHECKING:
     import jinja2
@@ -337,6 +337,4 @@ def _ours(path: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, DestinationError):
             raise
-        refusal = DestinationError(f"cannot write {path}: {error.strerror}")
-        refusal.errno = error.errno
-        raise refusal from error
+        raise refusal(f"cannot write {path}: {error.strerror}", error.errno) from error

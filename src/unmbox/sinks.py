@@ -25,7 +25,7 @@ from itertools import count
 from typing import NamedTuple, Protocol
 
 from unmbox._destination import is_part, part_name
-from unmbox.errors import DestinationError, UnmboxError, UsageError
+from unmbox.errors import DestinationError, UnmboxError, UsageError, refusal
 
 __all__ = ["Dated", "DirectorySink", "DirectoryTarget", "Sink", "Target"]
 
@@ -93,9 +93,7 @@ _NO_TIMES = {errno.EINVAL, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNO
 def _refusal(error: OSError, path: str) -> DestinationError:
     """The destination's refusal in a sentence; keeps `errno`."""
     reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
-    refusal = DestinationError(f"cannot write {path}: {reason}")
-    refusal.errno = error.errno  # `strerror` stays empty: with both, str() would not show the sentence
-    return refusal
+    return refusal(f"cannot write {path}: {reason}", error.errno)
 
 
 def _explain(error: BaseException, path: str) -> None:
