@@ -18,9 +18,9 @@ from unittest import mock
 
 import unmbox
 from unmbox import _assembly, _batches, sinks
+from unmbox._dedup_sqlite import File
 from unmbox._mail import SPOOL
 from unmbox._place import Place
-from unmbox._rows_sqlite import File
 from unmbox.manifest import Manifest
 
 ENDED = 9
@@ -141,7 +141,7 @@ def _child(order: Order, ready: Connection) -> None:
 
 # Forks of a process that has nothing but the library loaded: quick, and none of the tests' own threads.
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["unmbox._convert", "unmbox._rows_sqlite", "unittest.mock", "sqlite3"])
+_context.set_forkserver_preload(["unmbox._convert", "unmbox._dedup_sqlite", "unittest.mock", "sqlite3"])
 
 
 def in_another_process(order: Order, killed_after: float | None = None) -> int:

@@ -26,7 +26,7 @@ import pytest
 
 import unmbox
 from packing import zipped
-from unmbox import _often
+from unmbox import _word_counts
 from unmbox._command_convert import command as convert_command
 from unmbox._inspect import inspect as inspect_mailboxes
 from unmbox.cli import _COMMANDS
@@ -553,8 +553,8 @@ def test_a_charset_is_found_wherever_the_octets_are_cut() -> None:
 
 
 def test_words_are_counted_exactly_in_a_file_once_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_often, "_HELD", 10)
-    often = _often.Often()
+    monkeypatch.setattr(_word_counts, "_HELD", 10)
+    often = _word_counts.WordCounts()
     words = [f"word {number % 37}" for number in range(1_000)] + ["\udc80", "x" * 300]
     for word in words:
         often.add(word, 2)

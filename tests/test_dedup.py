@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus import rows as corpus_rows
-from unmbox import _headers, _rows, _rows_sqlite
+from unmbox import _dedup_rows, _dedup_sqlite, _headers
 from unmbox._message_id import normalise_message_id
 from unmbox._parser import Parser
 from unmbox._writer import EmlWriter
@@ -540,13 +540,13 @@ def test_slots_are_set_up_anew_only_to_double(
 ) -> None:
     index = make()
     sizes = []
-    use = _rows.Store._use
+    use = _dedup_rows.Store._use
 
     def spy(store: Any, slots: Any) -> None:
         sizes.append(len(slots))
         use(store, slots)
 
-    monkeypatch.setattr(_rows.Store, "_use", spy)
+    monkeypatch.setattr(_dedup_rows.Store, "_use", spy)
     for start in range(0, 12_000, 500):
         index.add_many(entries(start, start + 500))
     assert [size for size in sizes if size] == [2048, 4096, 8192, 16384, 32768]
@@ -646,7 +646,7 @@ def test_slots_are_saved_where_that_pays_and_taken_from_there(
     assert saved_rows(path) == 40_000
     with monkeypatch.context() as patch:
         # Found again without reading all rows.
-        patch.setattr(_rows_sqlite.File, "_rebuild", lambda *_: pytest.fail("all rows are read"))
+        patch.setattr(_dedup_sqlite.File, "_rebuild", lambda *_: pytest.fail("all rows are read"))
         with DedupIndex(path) as index:
             assert index.add_many(entries(39_998, 40_002)) == [duplicate(39_998), duplicate(39_999), NEW, NEW]
     assert saved_rows(path) == 40_000
@@ -915,7 +915,7 @@ def test_a_forked_process_may_not_go_on_with_it(tmp_path: Path, monkeypatch: pyt
     with DedupIndex(tmp_path / "i") as index:
         index.add(b"<a@b>", b"")
         with monkeypatch.context() as patch:
-            patch.setattr("unmbox._rows_sqlite.os.getpid", lambda: -1)
+            patch.setattr("unmbox._dedup_sqlite.os.getpid", lambda: -1)
             with pytest.raises(UsageError, match="forked"):
                 index.add(b"<b@b>", b"")
             with pytest.raises(UsageError, match="forked"):

@@ -42,20 +42,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_head _selection",
         "_window _judge _parser _single",
         "_writer _checks",
-        "sources _flow _packed _tar _zip _search _exports _remote _opened",
+        "sources _flow _packed _tar _zip _search _takeout _vault _remote _opened",
         "_volume sinks zips",
-        "_hashing _turns _rows _rows_sqlite dedup _schema _record _replays _paths manifest",
+        "_hashing _turns _dedup_rows _dedup_sqlite dedup _schema _record _replays manifest",
     ),
     (
         (
             "_links _place _zip_place _mail _assembly _sorter _copies _batches _ranges _worker _crew _job "
             "_orders _overlap _convert"
         ),
-        "_often _inspection _inspect",
+        "_word_counts _inspection _inspect",
         "_contacts _contacts_csv",
         "_messages",
         "_bridge _flows",
-        "_tallies _verify_tables _verify_zip _verify_files _verify",
+        "_verify_sources _verify_tables _verify_zip _verify_paths _verify_files _verify",
     ),
     (
         (

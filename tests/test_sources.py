@@ -32,9 +32,9 @@ from packing import (
     zipped,
 )
 from unmbox import _search
-from unmbox._exports import Takeout, in_order
 from unmbox._inspect import inspect
 from unmbox._single import SINGLE, SingleParser
+from unmbox._takeout import Takeout, in_order
 from unmbox._verify import verify
 from unmbox.errors import SourceError
 from unmbox.events import End, Event, Head

@@ -19,10 +19,10 @@ import pytest
 import unmbox
 from ledger import OPTIONS, mailbox, rows, run, tree
 from unmbox import EmlWriter, _batches, _job, _log, _verify
-from unmbox._paths import Paths
 from unmbox._record import Digests, checksum, source_sum
 from unmbox._schema import create, options_sum
 from unmbox._verify import MAX_PROBLEMS, Problem, Verification, verify
+from unmbox._verify_paths import Paths
 from unmbox.errors import DestinationError, UsageError
 from unmbox.events import Event, Head
 from unmbox.manifest import MANIFEST_NAME, Batch, Manifest, Row

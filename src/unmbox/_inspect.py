@@ -16,11 +16,11 @@ from unmbox._checks import CheckingWriter, Seen
 from unmbox._decode import decode_addresses
 from unmbox._head import MessageHead, id_of, sender_of
 from unmbox._inspection import Inspection, RejectedLine, Sized, SourceFacts
-from unmbox._often import Often
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._report import Progress
 from unmbox._single import parser_for
+from unmbox._word_counts import WordCounts
 from unmbox._writer import EmlWriter, to_crlf, with_lf
 from unmbox.dedup import BodyDigest, DedupIndex, Entry, content_of
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
@@ -98,7 +98,7 @@ class _Run:
                 else:
                     self._checks[profile.name] = profile.checks
                     self._asked |= profile.checks.keys()
-        self._labels, self._senders = Often(), Often()
+        self._labels, self._senders = WordCounts(), WordCounts()
         # In a temporary file, which is removed when it is closed.
         self._database = sqlite3.connect("", isolation_level=None)
         self._index = DedupIndex(

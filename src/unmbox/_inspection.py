@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from unmbox._often import Counted
 from unmbox._report import Damage
+from unmbox._word_counts import Counted
 
 
 class SourceFacts(NamedTuple):

@@ -12,14 +12,15 @@ from typing import cast
 
 from unmbox import _log
 from unmbox._destination import is_written
-from unmbox._exports import Absent, Takeout, Vault, absent, in_order
 from unmbox._flow import Flow, Rest
 from unmbox._fromline import decide
 from unmbox._packed import Packed, format_of
 from unmbox._remote import Remote, is_url
 from unmbox._report import MAX_DAMAGED, Damage
 from unmbox._search import Emlx, Flags, is_in_maildir, is_of_mh, search
+from unmbox._takeout import Absent, Takeout, absent, in_order
 from unmbox._tar import TarEntry, is_tar, tar_entries
+from unmbox._vault import Vault
 from unmbox._zip import ZipEntry, zip_entries
 from unmbox.errors import SourceError, UsageError
 from unmbox.sources import Source, SourceLike, SourcesLike, as_list, uri_of

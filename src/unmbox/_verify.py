@@ -19,7 +19,6 @@ from unmbox._destination import MANIFEST_NAME, is_part, is_zip, manifest_of
 from unmbox._message_id import normalise_message_id
 from unmbox._opened import Opened
 from unmbox._parser import Parser
-from unmbox._paths import Paths
 from unmbox._record import (
     DUPLICATE,
     FILTERED,
@@ -33,8 +32,9 @@ from unmbox._record import (
 )
 from unmbox._schema import damaged, our_errors, read_only, read_options
 from unmbox._single import parser_for
-from unmbox._tallies import SourceTally, Tallies
 from unmbox._verify_files import Files
+from unmbox._verify_paths import Paths
+from unmbox._verify_sources import SourceTally, Tallies
 from unmbox._verify_zip import Volumes, difference
 from unmbox._writer import EmlWriter
 from unmbox.dedup import POLICIES

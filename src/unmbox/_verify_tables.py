@@ -8,8 +8,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
+from unmbox._dedup_sqlite import unchained
 from unmbox._record import MAX_CANDIDATES, detail_sum, source_sum
-from unmbox._rows_sqlite import unchained
 from unmbox._schema import AMISS, UNDER_WAY, knows, options_sum, seal
 
 Query: TypeAlias = Callable[..., Any]

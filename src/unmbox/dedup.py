@@ -16,9 +16,9 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from unmbox import _headers
+from unmbox._dedup_rows import Memory, Store
+from unmbox._dedup_sqlite import File, Tables
 from unmbox._message_id import normalise_message_id, plain_id
-from unmbox._rows import Memory, Store
-from unmbox._rows_sqlite import File, Tables
 from unmbox.errors import UsageError
 
 if TYPE_CHECKING:

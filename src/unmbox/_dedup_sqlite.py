@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from unmbox._rows import SIZE, Row, Store, unpack
+from unmbox._dedup_rows import SIZE, Row, Store, unpack
 from unmbox.errors import DestinationError, UsageError, refusal
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`Often`: how often each word of strangers occurs, exactly and in flat memory."""
+"""`WordCounts`: how often each word of strangers occurs, exactly and in flat memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Counted(NamedTuple):
     octets: int
 
 
-class Often:
+class WordCounts:
     """Counts words; those over 200 letters by their first 200.
 
     Beyond 20,000 different ones they go to a temporary file of SQLite's, which is removed when it is closed.
