@@ -83,11 +83,33 @@ def test_names_never_raise(charset: str) -> None:
         (b"\x1b$B-!\x1b$(D0!", "iso2022_jp", "①丂"),
         # Odd octets: the run stays visible, the rest is read.
         (b"\x1b$B-!\x1b(B \x1b$B-!x\x1b(B", "iso2022_jp", "① ①\x1b$Bx\x1b(B"),
+        # ISO-2022-JP-2, -3 and -2004, whatever of them it is called, and beside row 13.
+        (b"\x1b$(Q.!\x1b(B", "iso2022_jp", "俱"),
+        (b"\x1b$(P.!\x1b(B", "iso2022_jp", "晛"),
+        (b"\x1b$A0!\x1b$(C0!\x1b(B", "iso2022_jp", "啊가"),
+        (b"\x1b$B-!\x1b$A0!\x1b$(C0!\x1b$(Q.!\x1b$(P.!\x1b(B", "iso2022_jp", "①啊가俱晛"),
+        # Half-width kana: SO and SI, and 8 bits.
+        (b"\x1b$B%F%9%H\x1b(B \x0e123\x0f.", "iso2022_jp", "テスト ｱｲｳ."),
+        (b"\x0e123\x0f", "iso2022_jp", "ｱｲｳ"),
+        (b"\x1b$B%F%9%H\x1b(B \xb1\xb2\xb3", "iso2022_jp", "テスト ｱｲｳ"),
+        (b"\x1b$B%F%9%H\x1b(B \xe9", "iso2022_jp", None),
+        (b"\x1b$B%F\xb1\x1b(B", "iso2022_jp", None),
+        # Escaped to ASCII and back inside a character.
+        (b"\x1b$BF\x1b(B\x1b$B|K\\8l\x1b(B", "iso2022_jp", "日本語"),
         (b"\xad\xa1\xad\xea", "euc_jp", "①㈱"),
         (b"\xad\xfe", "euc_jp", None),
         (b"\x81", "cp1252", "\x81"),
         (b"\x0e0!\x0f", "iso2022_kr", "가"),
         (b"\x1b$)C\x0e0!\x0f", "iso2022_kr", "가"),
+        # The Euro sign, which Python's codecs for the supersets lack.
+        ("價格 ".encode("big5") + b"\xa3\xe1100", "big5hkscs", "價格 €100"),
+        ("价格 ".encode("gbk") + b"\x80100", "gb18030", "价格 €100"),
+        (b"\xa3\xe1\xff", "big5hkscs", None),
+        (b"\x80\xff", "gb18030", None),
+        # CESU-8.
+        (b"Hi \xed\xa0\xbd\xed\xb8\x80!", "utf_8", "Hi 😀!"),
+        (b"\xed\xa0\xbd", "utf_8", None),
+        (b"\xed\xa0\xbd\xed\xb8\x80\xff", "utf_8", None),
         (b"\xff", "utf_8", None),
         (b"\xff", "ascii", None),
     ],

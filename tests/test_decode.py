@@ -52,6 +52,8 @@ def test_the_grammar(raw: bytes, expected: str) -> None:
         (b"=?utf-8?B?5pel5p?= =?utf-8?B?ys6Kqe?=", "日本語"),
         # Each word is ISO 2022 in itself, and the first forgot to return to ASCII.
         (b"=?iso-2022-jp?B?GyRCRnxLXA==?= =?iso-2022-jp?B?GyRCOGwbKEI=?=", "日本語"),
+        # Each returned to ASCII, inside a character.
+        (b"=?iso-2022-jp?B?GyRCRhsoQg==?= =?iso-2022-jp?B?GyRCfEtcOGwbKEI=?=", "日本語"),
         (b"=?utf-8?Q?hello big world?=", "hello big world"),
         (b"=?utf-8?Q?hello\r\n world?=", "hello world"),
         (b"=?utf-8?B?5pel 5pys\r\n 6Kqe?=", "日本語"),
@@ -82,6 +84,11 @@ def test_the_grammar(raw: bytes, expected: str) -> None:
         (b"=?iso-2022-jp?B?" + b64(b"\x1b$B-!-j\x1b(B") + b"?=", "①㈱"),
         (b"=?euc-jp?Q?=AD=A1=AD=EA?=", "①㈱"),
         (b"=?windows1252?Q?=80?=", "€"),
+        (b"=?gbk?Q?=80100?=", "€100"),
+        (b"=?big5?Q?=A3=E1100?=", "€100"),
+        # Surrogates in UTF-8, as Java and MySQL have written them.
+        (b"=?utf-8?B?7aC97biA?=", "😀"),
+        (b"=?iso-2022-jp?B?" + b64(b"\x1b$(Q.!\x1b(B") + b"?=", "俱"),
         (b"=?cp-850?Q?=82?=", "é"),
         # Raw octets inside an encoded-word.
         (b"=?iso-8859-1?Q?M\xfcller?=", "Müller"),
@@ -255,6 +262,10 @@ HOSTILE = {
     "quotes": b'"<\\ =?u?q?a?=',
     "folds": b"\r\n \xff",
     "escapes": b"\x1b$B",
+    "escapes and back": b"\x1b$BF\x1b(B",
+    "cut and back": b"\x1b$B||\x1b(B" * 2 + b"\x1b$BF\x1b(B",
+    "shifts": b"\x1b(B\x0e12",
+    "surrogates": b"\xed\xa0\xbd",
     "parameters": b";filename*0*=",
     "parts": b";x*1=' ;filename=\"\\",
     "blanks": b"; \t ",
