@@ -1,4 +1,4 @@
-"""Field values as people read them: RFC 2047, RFC 2231 and RFC 6532 with the sins of real mail.
+"""Field values as people read them: RFC 2047 and RFC 6532 with the sins of real mail.
 
 Nothing here raises, and nothing is lost: an encoded-word that cannot be decoded stays as it was written,
 and octets of no known charset become surrogates, which `str.encode` with ``surrogateescape`` turns back.
@@ -48,12 +48,6 @@ _NEEDS_QUOTES = re.compile(r'[()<>\[\]:;@\\,"]')
 _QUOTED_SPECIALS = re.compile(r'["\\]')
 _COMMENT_SPECIALS = re.compile(r"[()\\]")
 _STRUCTURE = re.compile(r'\\.|["()<>]', re.DOTALL)
-
-_PARAMETER = re.compile(
-    rb';\s*([^\s=;*"]+)(?:\*([0-9]{1,6}))?(\*)?\s*=\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^;]*))', re.DOTALL
-)
-_ESCAPED = re.compile(rb'\\(["\\])')
-_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 Guess = Callable[[bytes], str]
@@ -151,52 +145,6 @@ def _sound_text(words: bytes) -> str | None:
         return None
     said = decode_strictly(whole, codec)
     return None if said is None or "\n" in said or "\r" in said else said
-
-
-def parameter(raw: bytes, name: str, candidates: Sequence[str] = ()) -> str | None:
-    """Return a parameter of a Content-Type or Content-Disposition value, or None where it has none.
-
-    Joins the continuations of RFC 2231 §3 and decodes its charsets (§4), and takes what programs write
-    instead: encoded-words, raw octets, spaces without quotes. An extended value wins over a plain one
-    (RFC 6266 §4.3), the first of two equal ones over the second. Never raises.
-    """
-    wanted = name.lower().encode("ascii", "replace")
-    plain: bytes | None = None
-    parts: dict[int, tuple[bytes, bool]] = {}
-    for key, number, extended, quoted, bare in _PARAMETER.findall(_FOLD.sub(b" ", raw)):
-        if key.lower() != wanted:
-            continue
-        value = _ESCAPED.sub(rb"\1", quoted) if quoted else bare.strip()
-        if number or extended:
-            parts.setdefault(int(number or 0), (value, bool(extended)))
-        elif plain is None:
-            plain = value if quoted or wanted in (b"name", b"filename") else _without_comment(value)
-    if 0 in parts:
-        return _extended(parts, candidates)
-    return None if plain is None else decode_text(plain, candidates)
-
-
-def _extended(parts: dict[int, tuple[bytes, bool]], candidates: Sequence[str]) -> str:
-    """Join the parts of an RFC 2231 value up to the first gap, as octets, then decode them."""
-    charset = ""
-    first, is_extended = parts[0]
-    if is_extended and first.count(b"'") >= 2:
-        label, _, first = first.split(b"'", 2)
-        charset = label.decode("ascii", "replace")
-    octets: list[bytes] = []
-    number = 0
-    while number in parts:
-        value, is_extended = parts[number]
-        value = value if number else first
-        octets.append(_PERCENT.sub(lambda match: bytes([int(match[1], 16)]), value) if is_extended else value)
-        number += 1
-    return _Field(candidates).text(b"".join(octets), charset)
-
-
-def _without_comment(value: bytes) -> bytes:
-    """Drop the comment of ``us-ascii (Plain text)``."""
-    start = value.rfind(b"(") if value.endswith(b")") else 0
-    return value[:start].rstrip() if start > 0 and value[start - 1 : start].isspace() else value
 
 
 def _is_plain(raw: bytes) -> bool:
