@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 import unmbox
 from benchmarks import charset_accuracy
-from eml_check import FROM_LINE
+from eml_check import FROM_LINE, convert, faults
 from unmbox._charset import decode_8bit, nearly_utf8
 from unmbox._codecs import codec_name, decode_strictly
+from unmbox._decode import decode_text
 
 
 @pytest.mark.parametrize(
@@ -289,6 +290,10 @@ def test_what_a_message_says_of_raw_values(beside: bytes, subject: bytes, said: 
     block = BLOCK + beside + b"Subject: " + subject + b"\n\n"
     [message] = unmbox.messages(io.BytesIO(FROM_LINE + b"\n" + block + b"text\n"))
     assert message.subject == said
+    eml = convert(block)
+    assert not faults(eml.octets)
+    [field] = [decode_text(field[8:]) for field in eml.fields if field.startswith(b"Subject:")]
+    assert " ".join(field.split()) == said.replace("\n", "")
 
 
 @pytest.mark.parametrize("texts", ["first", "second", "third"])

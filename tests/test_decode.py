@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from benchmarks import charset_accuracy
 from unmbox._decode import decode_addresses, decode_text
 
 
@@ -266,6 +267,86 @@ def test_cjk_that_bears_a_latin_label(label: str, charset: str) -> None:
 def test_runs_of_letters_that_are_latin(charset: str, text: str) -> None:
     word = b"=?%b?B?%b?=" % (charset.encode(), base64.b64encode(text.encode(charset)))
     assert decode_text(word) == text
+
+
+def word(charset: str, octets: bytes) -> bytes:
+    return b"=?%b?B?%b?=" % (charset.encode(), b64(octets))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Réunion é", "Réunion \udcc3"),
+        ("Anfrage für Müll ü", "Anfrage für Müll \udcc3"),
+        ("Hi 😀", "Hi \udcf0\udc9f\udc98"),
+        ("Café", "Caf\udcc3"),
+        ("日本", "日\udce6\udc9c"),
+    ],
+)
+def test_a_word_of_utf8_that_was_cut_in_mid_character(text: str, said: str) -> None:
+    assert decode_text(word("UTF-8", text.encode()[:-1])) == said
+    # As a repair writes it.
+    assert decode_text(word("unknown-8bit", said.encode("utf-8", "surrogateescape"))) == said
+
+
+def test_a_word_of_utf8_that_was_folded_in_mid_character() -> None:
+    assert decode_text(b"=?utf-8?Q?Gr=C3\n =BC=C3=9Fe?=") == "Gr\udcc3 \udcbcße"
+
+
+@pytest.mark.parametrize("charset", ["gb2312", "big5", "shift_jis", "euc-jp", "euc-kr"])
+def test_a_word_of_cjk_that_was_cut_in_mid_character(charset: str) -> None:
+    text = "회의 안내" if charset == "euc-kr" else "日本文字"
+    octets = text.encode(charset)
+    cut = decode_text(word(charset, octets[:-1]) + b" \xe9", guess=lambda raw: raw.decode("latin-1"))
+    assert cut == text[:-1] + octets[-2:-1].decode("ascii", "surrogateescape") + " é"
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("gb2312", "会议通知"), ("gbk", "会议"), ("gb18030", "銷售部"), ("gb2312", "Café"),
+        ("gb2312", "Привет"), ("shift_jis", "請求書"), ("shift_jis", "Grüße"), ("euc-kr", "주문"),
+        ("big5", "會議通知"), ("big5", "Müller"), ("tis-620", "สวัสดี"), ("windows-1253", "Γειά σου"),
+        ("windows-1255", "שלום"), ("windows-1256", "مرحبا"), ("windows-1257", "Ātri"),
+        ("iso-8859-5", "Привет"), ("iso-8859-5", "Café"), ("iso-8859-7", "Γειά"), ("iso-8859-13", "Ātri"),
+        ("ibm866", "Привет"), ("ibm866", "Café"), ("cp850", "Café"), ("cp437", "日本"),
+        ("macintosh", "l’été"), ("x-mac-cyrillic", "Привет"), ("koi8-r", "Да"), ("iso-8859-2", "Łódź"),
+    ],
+)  # fmt: skip
+def test_utf8_under_another_label(label: str, text: str) -> None:
+    assert decode_text(word(label, text.encode())) == text
+
+
+MORE_CHARSETS = (
+    ("iso8859_5", ("Russian",)),
+    ("cp866", ("Russian",)),
+    ("mac_cyrillic", ("Russian",)),
+    ("iso8859_7", ("Greek",)),
+    ("mac_roman", charset_accuracy.WESTERN),
+    ("cp850", charset_accuracy.WESTERN),
+    ("cp852", charset_accuracy.CENTRAL),
+)
+
+
+@pytest.mark.parametrize("texts", ["first", "second", "third"])
+def test_what_is_labelled_rightly_is_never_taken_for_utf8(texts: str) -> None:
+    for charset, languages in charset_accuracy.CHARSETS + MORE_CHARSETS:
+        for text, octets, _ in charset_accuracy.samples(charset, languages, texts_of=texts):
+            said = decode_text(word(charset, octets))
+            assert said.translate(charset_accuracy.TWINS) == text.translate(charset_accuracy.TWINS)
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("tis-620", "รถ"), ("tis-620", "ลด 50%"), ("tis-620", "เขต"), ("iso-8859-5", "УМ"), ("ibm866", "чай"),
+        ("macintosh", "l’élan"), ("gb2312", "谢谢"), ("gb2312", "郑爽"), ("gb2312", "停水通知"),
+    ],
+)  # fmt: skip
+def test_short_words_that_are_utf8_by_chance(charset: str, text: str) -> None:
+    octets = text.encode(charset)
+    octets.decode()  # it is valid
+    assert decode_text(word(charset, octets)) == text
 
 
 @pytest.mark.parametrize("charset", ["iso-8859-1", "windows-1252", "shift_jis", "utf-8"])
