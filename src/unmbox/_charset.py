@@ -94,7 +94,7 @@ _ROW: Final = 2  # octets of which a row of signs is made
 _RUN_OF_FOUR = re.compile(rb"[\x80-\xff]{4}").search
 broken = re.compile("[\udc80-\udcff]+(?:(?: |\r?\n[ \t])[\udc80-\udcff]+)?").findall
 """Finds what is left over of characters: where text was cut or folded, of one."""
-_CUT = re.compile("[\udc80-\udcff]\\s*$", re.MULTILINE).search
+_CUT = re.compile("[\udc80-\udcff]\\s*$", re.MULTILINE).search  # at the end of a value
 # What is left over of one character in UTF-8: an octet, the beginning of it, all of it about a fold.
 _LEFT_OF_ONE = re.compile(
     "[\udc80-\udcff]|[\udce0-\udcef][\udc80-\udcbf]|[\udcf0-\udcf4][\udc80-\udcbf]{1,2}"

@@ -51,6 +51,10 @@ _SELDOM_UTF8: Final = frozenset(
 _SELDOM_LATIN: Final = frozenset({"iso8859_5", "cp874"})
 _CJK: Final = frozenset({"cp932", "euc_jp", "gb18030", "big5hkscs", "cp949"})
 _LATIN: Final = frozenset({"iso8859_2", "iso8859_15", "cp1250", "cp1252", "cp1254"})
+# A first character that is valid UTF-8, which most of other charsets are not.
+_LIKE_UTF8 = re.compile(
+    rb"[\x00-\x7f]*(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})"
+).match
 # Latin letters, and signs of any text.
 _ANY_LATIN = re.compile("[\x00-\x7f\xa0-\u024f\u2000-\u2bff\ufe0f\U0001f000-\U0001faff]*").fullmatch
 _SEAM = re.compile("[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]").search
@@ -159,7 +163,7 @@ def _sound_text(words: bytes) -> str | None:
     if codec is None or codec in _NEVER_UTF8:
         return None
     whole = b"".join(octets)
-    if codec != "utf_8" and not whole.isascii() and decode_strictly(whole, "utf_8") is not None:
+    if codec != "utf_8" and _LIKE_UTF8(whole) and decode_strictly(whole, "utf_8") is not None:
         return None
     if b"\x1b" in whole and not codec.startswith("iso2022"):
         return None

@@ -23,7 +23,6 @@ _DECLARED = re.compile(
     re.IGNORECASE,
 )
 _UTF8 = re.compile(rb"(?:=\?|charset[ \t]*=[ \t]*\"?)utf-?8(?![\w-])", re.IGNORECASE)
-_HIGH_LINES = re.compile(rb"[^\n]*[\x80-\xff][^\n]*").findall
 _CONTROLS = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f]")
 _LOST = re.compile("[\udc80-\udcff]").findall
 _HIGH = re.compile(rb"[\x80-\xff]").findall
@@ -123,8 +122,8 @@ def _says_utf8(header: bytes, body: bytes) -> bool:
     """Whether a message names UTF-8, or raw UTF-8 is in its header."""
     if _UTF8.search(header) or _UTF8.search(body):
         return True
-    lines = [] if header.isascii() else _HIGH_LINES(header)
-    return any(not is_unclear(line) for line in lines)
+    lines = [] if header.isascii() else header.split(b"\n")
+    return any(not line.isascii() and not is_unclear(line) for line in lines)
 
 
 def _declared_charsets(octets: bytes) -> list[str]:
