@@ -267,6 +267,14 @@ def test_utf8_but_for_one_place(raw: bytes, said: str) -> None:
     assert decode_8bit(raw) == (said, "utf_8")
 
 
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [("Від", "cp1251"), ("Рік", "cp1251"), ("пьёт", "koi8_r"), ("Звіт", "koi8_u"), ("“Olé…”", "cp1252")],
+)
+def test_one_character_that_is_valid_makes_no_utf8(text: str, charset: str) -> None:
+    assert nearly_utf8(text.encode(charset), known=True) is None
+
+
 BLOCK = b"From: ann@example.org\nDate: Tue, 19 Mar 2019 09:13:51 +0000\nMessage-ID: <a@b>\n"
 
 

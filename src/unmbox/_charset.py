@@ -111,6 +111,11 @@ _SELDOM_SAID = re.compile(
     "\U00020000-\U0010ffff]"
 ).search
 _LATIN_LETTER, _NO_LATIN_LETTER = re.compile("[\xc0-\u024f]").search, re.compile("[\u0370-\u06ff]").search
+# One such character beside an octet that begins none of its script, or inside a word of ASCII.
+_STRANGER = re.compile(
+    "[\x80-\u024f](?![\udcc2-\udcc5\udce2])[\udc80-\udcff]|[\u0370-\u04ff](?![\udccd-\udcd3\udce2])[\udc80-\udcff]"
+    "|[\u0590-\u06ff](?![\udcd6-\udcdb\udce2])[\udc80-\udcff]|[\udc80-\udcff][\x80-\u06ff]|[A-Za-z][\u2e80-\ud7a3]"
+).search
 # The beginning of an emoji, or of a letter that would be a capital one after a small one.
 _BEGINNING = re.compile("\udcf0\udc9f|[a-z][\udcc2-\udcd6\udcd8-\udcde]$").search
 _FOLDED = re.compile("[\udc80-\udcff]\\s+[\udc80-\udcff]").search
@@ -196,8 +201,9 @@ def nearly_utf8(raw: bytes, *, known: bool) -> str | None:
     if not all(map(_LEFT_OF_ONE, chain(*places))):
         return None
     whole = "".join(_WHOLE(text))
-    is_enough = len(whole) + bool(_FOLDED(text)) + known >= _ENOUGH or (known and _BEGINNING(text))
-    is_mixed = _LATIN_LETTER(whole) and _NO_LATIN_LETTER(whole)
+    sound = len(whole) + bool(_FOLDED(text))
+    is_enough = sound + known >= _ENOUGH or (known and _BEGINNING(text))
+    is_mixed = _STRANGER(text) if sound == 1 else _LATIN_LETTER(whole) and _NO_LATIN_LETTER(whole)
     return text if is_enough and not is_mixed and not _SELDOM_SAID(whole) else None
 
 
