@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
@@ -9,9 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import unmbox
 from benchmarks import charset_accuracy
-from unmbox._charset import decode_8bit
+from eml_check import FROM_LINE, convert, faults
+from unmbox._charset import decode_8bit, nearly_utf8
 from unmbox._codecs import codec_name, decode_strictly
+from unmbox._decode import decode_text
 
 
 @pytest.mark.parametrize(
@@ -83,11 +87,33 @@ def test_names_never_raise(charset: str) -> None:
         (b"\x1b$B-!\x1b$(D0!", "iso2022_jp", "①丂"),
         # Odd octets: the run stays visible, the rest is read.
         (b"\x1b$B-!\x1b(B \x1b$B-!x\x1b(B", "iso2022_jp", "① ①\x1b$Bx\x1b(B"),
+        # ISO-2022-JP-2, -3 and -2004, whatever of them it is called, and beside row 13.
+        (b"\x1b$(Q.!\x1b(B", "iso2022_jp", "俱"),
+        (b"\x1b$(P.!\x1b(B", "iso2022_jp", "晛"),
+        (b"\x1b$A0!\x1b$(C0!\x1b(B", "iso2022_jp", "啊가"),
+        (b"\x1b$B-!\x1b$A0!\x1b$(C0!\x1b$(Q.!\x1b$(P.!\x1b(B", "iso2022_jp", "①啊가俱晛"),
+        # Half-width kana: SO and SI, and 8 bits.
+        (b"\x1b$B%F%9%H\x1b(B \x0e123\x0f.", "iso2022_jp", "テスト ｱｲｳ."),
+        (b"\x0e123\x0f", "iso2022_jp", "ｱｲｳ"),
+        (b"\x1b$B%F%9%H\x1b(B \xb1\xb2\xb3", "iso2022_jp", "テスト ｱｲｳ"),
+        (b"\x1b$B%F%9%H\x1b(B \xe9", "iso2022_jp", None),
+        (b"\x1b$B%F\xb1\x1b(B", "iso2022_jp", None),
+        # Escaped to ASCII and back inside a character.
+        (b"\x1b$BF\x1b(B\x1b$B|K\\8l\x1b(B", "iso2022_jp", "日本語"),
         (b"\xad\xa1\xad\xea", "euc_jp", "①㈱"),
         (b"\xad\xfe", "euc_jp", None),
         (b"\x81", "cp1252", "\x81"),
         (b"\x0e0!\x0f", "iso2022_kr", "가"),
         (b"\x1b$)C\x0e0!\x0f", "iso2022_kr", "가"),
+        # The Euro sign, which Python's codecs for the supersets lack.
+        ("價格 ".encode("big5") + b"\xa3\xe1100", "big5hkscs", "價格 €100"),
+        ("价格 ".encode("gbk") + b"\x80100", "gb18030", "价格 €100"),
+        (b"\xa3\xe1\xff", "big5hkscs", None),
+        (b"\x80\xff", "gb18030", None),
+        # CESU-8.
+        (b"Hi \xed\xa0\xbd\xed\xb8\x80!", "utf_8", "Hi 😀!"),
+        (b"\xed\xa0\xbd", "utf_8", None),
+        (b"\xed\xa0\xbd\xed\xb8\x80\xff", "utf_8", None),
         (b"\xff", "utf_8", None),
         (b"\xff", "ascii", None),
     ],
@@ -138,6 +164,7 @@ def test_ascii_and_escapes() -> None:
     assert decode_8bit(b"abc") == ("abc", "ascii")
     assert decode_8bit("日本".encode("iso-2022-jp")) == ("日本", "iso2022_jp")
     assert decode_8bit(b"a\x1b[1mb") == ("a\x1b[1mb", "ascii")
+    assert decode_8bit(b"\x1b$B%F%9%H\x1b(B \xb1\xb2\xb3") == ("テスト ｱｲｳ", "iso2022_jp")
     assert decode_8bit(b"~{VPND~}", ["hz-gb-2312"]) == ("中文", "hz")
 
 
@@ -179,6 +206,125 @@ def test_a_text_that_was_cut_in_mid_character() -> None:
     assert decode_8bit(raw[:-1]) == ("会議の議事録をお送りいたしま\udce3\udc81", "utf_8")
     raw = "会議の議事録をお送りいたします".encode("cp932")
     assert decode_8bit(raw[:-1]) == ("会議の議事録をお送りいたしま\udc82", "cp932")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Invoice £25.50", "£100 off", "Save up to £50", "Café £5", "© 2020 Acme", "3½ days", "Marks®",
+        "±5 °C", "Room 5 × 4 m²", "¥500", "100 µm", "99¢", "this ¦ that", "¬ sure", "“£5” for ¾ hour",
+    ],
+)  # fmt: skip
+def test_signs_of_latin_1_are_what_they_are(text: str) -> None:
+    raw = text.encode("cp1252")
+    known: list[dict[str, object]] = [
+        {},
+        {"candidates": ["iso-8859-1"]},
+        {"candidates": ["windows-1252"]},
+        {"locale": "en"},
+        {"body": b"It costs \xa325, or \xa345 for two.\n" * 5},
+    ]
+    for evidence in known:
+        assert decode_8bit(raw, **evidence) == (text, "cp1252")  # type: ignore[arg-type]
+
+
+CUT_SHORT = {
+    "Réunion d'équipe é": "Réunion d'équipe \udcc3",
+    "Grüße aus Köln ü": "Grüße aus Köln \udcc3",
+    "Re: 한국어": "Re: 한국\udcec\udc96",
+    "Сводка за май": "Сводка за ма\udcd0",
+}
+# Of these there is too little to know UTF-8 by, if nothing says that it is.
+CUT_TO_LITTLE = {
+    "Café é": "Café \udcc3",
+    "日本": "日\udce6\udc9c",
+    "Sale today 🎉": "Sale today \udcf0\udc9f\udc8e",
+}
+
+
+@pytest.mark.parametrize("text", [*CUT_SHORT, *CUT_TO_LITTLE])
+def test_utf8_that_was_cut_in_mid_character(text: str) -> None:
+    raw, said = text.encode()[:-1], (CUT_SHORT | CUT_TO_LITTLE)[text]
+    assert decode_8bit(raw, ["iso-8859-1"], utf8=True) == (said, "utf_8")
+    assert decode_8bit(raw, body="Voilà, à bientôt !".encode()) == (said, "utf_8")
+    if text in CUT_SHORT:
+        assert decode_8bit(raw, ["iso-8859-1"]) == (said, "utf_8")
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"L'\xc3 \xa9quipe a r\xc3\xa9ussi \xc3\xa9", "L'\udcc3 \udca9quipe a réussi é"),
+        (b"L'\xc3\n \xa9quipe a r\xc3\xa9ussi \xc3\xa9", "L'\udcc3\n \udca9quipe a réussi é"),
+        ("日本".encode() + b" \xe6\x97\n \xa5", "日本 \udce6\udc97\n \udca5"),
+        ("日本".encode() + b" \xf0 \x9f\x98\x80", "日本 \udcf0 \udc9f\udc98\udc80"),
+        (b"[Ext\xe9rieur] R\xc3\xa9union priv\xc3\xa9e", "[Ext\udce9rieur] Réunion privée"),
+        # Two values, each of them cut.
+        ("Prêt à\nDéjà".encode()[:-1] + b"\n\xc3\xa9t\xc3", "Prêt à\nDéj\udcc3\nét\udcc3"),
+    ],
+)
+def test_utf8_but_for_one_place(raw: bytes, said: str) -> None:
+    assert decode_8bit(raw) == (said, "utf_8")
+
+
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [("Від", "cp1251"), ("Рік", "cp1251"), ("пьёт", "koi8_r"), ("Звіт", "koi8_u"), ("“Olé…”", "cp1252")],
+)
+def test_one_character_that_is_valid_makes_no_utf8(text: str, charset: str) -> None:
+    assert nearly_utf8(text.encode(charset), known=True) is None
+
+
+BLOCK = b"From: ann@example.org\nDate: Tue, 19 Mar 2019 09:13:51 +0000\nMessage-ID: <a@b>\n"
+
+
+@pytest.mark.parametrize(
+    ("beside", "subject", "said"),
+    [
+        (b"Content-Type: text/plain; charset=utf-8\n", b"Caf\xc3\xa9 \xc3", "Café \udcc3"),
+        (b"To: =?UTF-8?Q?Andr=C3=A9?= <a@b>\n", b"Caf\xc3\xa9 \xc3", "Café \udcc3"),
+        ("To: André <a@b>\n".encode(), b"Caf\xc3\xa9 \xc3", "Café \udcc3"),
+        (
+            b"To: Andr\xe9 <a@b>\n",
+            b"L'\xc3\n \xa9quipe a r\xc3\xa9ussi \xc3\xa9",
+            "L'\udcc3 \udca9quipe a réussi é",
+        ),
+        (b"Content-Type: text/plain; charset=utf-8\n", "Müll".encode("latin-1"), "Müll"),
+        (b"To: =?iso-8859-1?Q?=A35?= <a@b>\n", b"\xa35", "£5"),
+        (b"To: =?utf-8?Q?=A35?= <a@b>\n", b"\xa35", "£5"),
+    ],
+)
+def test_what_a_message_says_of_raw_values(beside: bytes, subject: bytes, said: str) -> None:
+    block = BLOCK + beside + b"Subject: " + subject + b"\n\n"
+    [message] = unmbox.messages(io.BytesIO(FROM_LINE + b"\n" + block + b"text\n"))
+    assert message.subject == said
+    eml = convert(block)
+    assert not faults(eml.octets)
+    [field] = [decode_text(field[8:]) for field in eml.fields if field.startswith(b"Subject:")]
+    assert " ".join(field.split()) == said.replace("\n", "")
+
+
+@pytest.mark.parametrize("texts", ["first", "second", "third"])
+def test_no_other_charset_is_nearly_utf8(texts: str) -> None:
+    for charset, languages in charset_accuracy.CHARSETS:
+        for _, octets, body in charset_accuracy.samples(charset, languages, texts_of=texts):
+            for raw in (octets, octets[:-1], body, body[:-1]):
+                if decode_strictly(raw, "utf_8") is None and charset != "utf-8":
+                    assert nearly_utf8(raw, known=False) is None, (charset, raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "charset", "said"),
+    [
+        ("價格 ".encode("big5") + b"\xa3\xe1100", "big5", "價格 €100"),
+        ("会议通知".encode("gbk")[:-1], "gb2312", "会议通\udcd6"),
+        ("髙".encode("cp932"), "shift_jis", "髙"),
+        ("℡ 03".encode("cp932"), "shift_jis", "℡ 03"),
+        ("회의 안내".encode("euc-kr")[:-1], "euc-kr", "회의 안\udcb3"),
+    ],
+)
+def test_an_odd_octet_does_not_overrule_declared_cjk(raw: bytes, charset: str, said: str) -> None:
+    assert decode_8bit(raw, [charset])[0] == said
 
 
 NONSENSE = bytes.fromhex("fad099b5d18a8682cbd1f3e4d0e69090d1f49cc0b7f8dbc2")

@@ -13,7 +13,7 @@ import codecs
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import itemgetter
 from typing import Final
 
@@ -44,18 +44,25 @@ _ASCII_LETTER, _OTHER_LETTER, _SYMBOL, _UNDECODABLE = 6.0, 14.0, 17.0, 30.0
 _HALF_WIDTH, _RARE_CJK, _COMMON_CJK = 9.0, 22.0, 13.0
 # ASCII that text seldom has, and that is often the second octet of a CJK character.
 _ASCII_MARKS: Final = dict.fromkeys("^~`{}|\\", 6.0)
-_MARKS: Final = dict.fromkeys("“”‘’–—…€°«»„§№·¡¿ ´º", 7.0)
+_MARKS: Final = dict.fromkeys("“”‘’–—…€°«»„§№·¡¿ ´º®²³µ£¥¢©±×½¼¾¦¬¶", 7.0)
 _CJK_MARKS: Final = dict.fromkeys(
     "、。・「」【】（）！？：；，．～〜“”‘’…《》－—　★☆◆■●○①②③④⑤⑥⑦⑧⑨⑩㈱№ⅠⅡⅢ"
     "０１２３４５６７８９／＝＆＃＋％＜＞￥〒→←↑↓♪※◎△▲□▽▼〇",
     8.0,
-)
+) | {"€": 13.0}
 # The patterns that a wrong charset makes: ASCII and other letters side by side where a language keeps
 # them apart, runs of accented letters, symbols inside words, final forms of letters before others,
 # capitals after small letters.
 _SEAMS, _SEAM, _SEAM_CJK = re.compile("[A-Za-z](?=[^\x00-\x7f])|[^\x00-\x7f](?=[A-Za-z])").findall, 7.0, 6.0
+_ASCII_LETTERS = re.compile("[A-Za-z]").search
 _RUNS, _RUN = re.compile("(?<=[^\x00-\x7f])[^\x00-\x7f]").findall, 4.0
 _INSIDES, _INSIDE = re.compile(r"(?<=[^\W\d_])[«»„“”°º´№€§¡¿…—](?=[^\W\d_])").findall, 8.0
+# Signs that stand by numbers and blanks: beside letters and one another they are letters, wrongly read.
+_MISPLACED = re.compile(
+    r"[£¥¢©±×½¼¾¦¬¶®²³](?=[A-Za-z\x80-\u200f\u2027-\U0010ffff])"
+    r"|(?<=[A-Za-z\x80-\u200f\u2027-\U0010ffff])[£¥¢©±×½¼¾¦¬¶µ]"
+    r"|(?<=[^\x00-\x7f])[®²³]|(?<=[A-Za-z]{3})[²³]|µ(?=[A-Za-z\x80-\U0010ffff]{3})"
+).findall
 # A closing mark that nothing opened.
 _UNOPENED = re.compile(r"^[^«]*[^\W\d_]»(?!\w)").match
 _FINALS, _FINAL = re.compile(r"[ςךםןףץ]\w").findall, 8.0
@@ -85,11 +92,39 @@ _LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
 _ROW: Final = 2  # octets of which a row of signs is made
 # Seldom met in words of Latin script: ``żółć``.
 _RUN_OF_FOUR = re.compile(rb"[\x80-\xff]{4}").search
-broken = re.compile("[\udc80-\udcff]+(?: [\udc80-\udcff]+)?").findall
+broken = re.compile("[\udc80-\udcff]+(?:(?: |\r?\n[ \t])[\udc80-\udcff]+)?").findall
 """Finds what is left over of characters: where text was cut or folded, of one."""
+_CUT = re.compile("[\udc80-\udcff]\\s*$", re.MULTILINE).search  # at the end of a value
+# What is left over of one character in UTF-8: an octet, the beginning of it, all of it about a fold.
+_LEFT_OF_ONE = re.compile(
+    "[\udc80-\udcff]|[\udce0-\udcef][\udc80-\udcbf]|[\udcf0-\udcf4][\udc80-\udcbf]{1,2}"
+    "|(?=[\udcc2-\udcdf]\\s+[\udc80-\udcbf]$|[\udce0-\udcef](?:\\s*[\udc80-\udcbf]){2}$"
+    "|[\udcf0-\udcf4](?:\\s*[\udc80-\udcbf]){3}$).+",
+    re.DOTALL,
+).fullmatch
+_VALUES = re.compile("\n(?![ \t])").split
+_WHOLE = re.compile("[^\x00-\x7f\udc80-\udcff]").findall
+# What a few octets of another charset may say in UTF-8 by chance, and mail hardly ever does.
+_SELDOM_SAID = re.compile(
+    "[\x80-\x9f\u0180-\u0217\u021c-\u02bf\u02df-\u02ff\u030d-\u0326\u0328-\u036f\u03cf-\u03ff\u0460-\u048f"
+    "\u0492-\u058f\u0700-\u08ff\u0e80-\u109f\u1100-\u1dff\u2c00-\u2fff\u3130-\u4dff\u9fa6-\uabff\ue000-\ufdff"
+    "\U00020000-\U0010ffff]"
+).search
+_LATIN_LETTER, _NO_LATIN_LETTER = re.compile("[\xc0-\u024f]").search, re.compile("[\u0370-\u06ff]").search
+# One such character beside an octet that begins none of its script, or inside a word of ASCII.
+_STRANGER = re.compile(
+    "[\x80-\u024f](?![\udcc2-\udcc5\udce2])[\udc80-\udcff]|[\u0370-\u04ff](?![\udccd-\udcd3\udce2])[\udc80-\udcff]"
+    "|[\u0590-\u06ff](?![\udcd6-\udcdb\udce2])[\udc80-\udcff]|[\udc80-\udcff][\x80-\u06ff]|[A-Za-z][\u2e80-\ud7a3]"
+).search
+# The beginning of an emoji, or of a letter that would be a capital one after a small one.
+_BEGINNING = re.compile("\udcf0\udc9f|[a-z][\udcc2-\udcd6\udcd8-\udcde]$").search
+_FOLDED = re.compile("[\udc80-\udcff]\\s+[\udc80-\udcff]").search
 # So many that are whole are no chance.
 _OF_THREE = re.compile("[\u0800-\ud7ff\ue000-\uffff]").findall
-_WHOLE: Final = 3
+_NO_CHANCE: Final = 3
+_ENOUGH: Final = 2
+# Rare characters that do not speak against the charset that is declared.
+_FEW: Final = 2
 
 
 _Reading = tuple[str, str]
@@ -102,20 +137,21 @@ def decode_8bit(
     body: bytes = b"",
     locale: str | None = None,
     prior: str = "",
+    utf8: bool = False,
 ) -> tuple[str, str]:
     """Return the text of octets that name no charset, and the Python codec that it was read with.
 
     Valid UTF-8 is UTF-8 (but for the few characters of `may_be_chance`, in a message whose body says
     otherwise) and ISO 2022 escapes are ISO-2022-JP, whatever else is known. `candidates` are charsets that
-    are declared nearby, likeliest first; `body` is text of the same message as stored;
-    `prior` is the codec that other mail of its source is in (`_prior.settle_charset`); `locale` is a
-    language tag (``ja``, ``zh_TW``). What cannot be known comes back as ASCII with surrogates for the other
-    octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
+    are declared nearby, likeliest first; `utf8` says that UTF-8 is; `body` is text of the same message as
+    stored; `prior` is the codec that other mail of its source is in (`_prior.settle_charset`); `locale` is
+    a language tag (``ja``, ``zh_TW``). What cannot be known comes back as ASCII with surrogates for the
+    other octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
     """
+    escaped = iso_2022_jp(raw) if b"\x1b" in raw else None
     if raw.isascii():
-        text = iso_2022_jp(raw) if b"\x1b" in raw else None
-        if text is not None:
-            return text, "iso2022_jp"
+        if escaped is not None:
+            return escaped, "iso2022_jp"
         for codec in map(codec_name, candidates):
             if codec in ("hz", "iso2022_kr") and (text := decode_strictly(raw, codec)) is not None:
                 return text, codec
@@ -124,9 +160,10 @@ def decode_8bit(
         codec = _cjk_codec(sample(body)) if body and may_be_chance(text) else ""
         cjk = common_cjk(raw, codec)
         return (text, "utf_8") if cjk is None else (cjk, codec)
-    nearly = raw.decode("utf_8", "surrogateescape")
-    if len(broken(nearly)) == 1 and len(_OF_THREE(nearly)) >= _WHOLE:
-        return nearly, "utf_8"
+    if escaped is not None:
+        return escaped, "iso2022_jp"
+    if (text := nearly_utf8(raw, known=utf8 or is_utf8(sample(body)))) is not None:
+        return text, "utf_8"
     priors = _priors(tuple(candidates[:8]), locale, prior)
     from_body = _from_body(sample(body), tuple(priors))
     before = {reading: bits + from_body.get(reading, 0.0) for reading, bits in priors.items()}
@@ -135,15 +172,48 @@ def decode_8bit(
     text = raw.decode(codec, errors_for(codec))
     strange = [_costs(language)[char] for char in text[:1000] if not char.isascii()]
     rare = _RARE_CJK if language in COMMON else _SYMBOL
-    poor = (
-        2 * sum(bits >= rare for bits in strange) > len(strange) and from_body.get((codec, language)) != 0.0
-    )
+    odd = sum(bits >= rare for bits in strange) + (len(_MISPLACED(text)) if language not in COMMON else 0)
+    poor = 2 * odd > len(strange) and from_body.get((codec, language)) != 0.0
     left_over = len(no_text(text))
+    if language in COMMON and codec in map(codec_name, candidates) and not _SEAMS(text):
+        # A rare character or two, or one that was cut, say nothing against what is declared.
+        poor = poor and (left_over > 0 or len(strange) > _FEW or _ASCII_LETTERS(text) is not None)
+        left_over = 0 if left_over == 1 and _CUT(text) else left_over
     if (poor or left_over) and (guess := _ask_chardet(raw)) is not None:
         return guess
     if not poor and 8 * left_over <= len(_HIGH.findall(raw)):
         return text, codec
     return raw.decode("ascii", "surrogateescape"), "unknown-8bit"
+
+
+def nearly_utf8(raw: bytes, *, known: bool) -> str | None:
+    """Return the text of UTF-8 that was cut or folded in mid-character, or has one bad octet; None of others.
+
+    One such place in each value (`raw` may be several lines); its octets become surrogates. Two characters
+    that are whole, or folded, are enough, or one where it is `known` that UTF-8 is about.
+    """
+    text = raw.decode("utf_8", "surrogateescape")
+    places = [broken(value) for value in _VALUES(text)]
+    if max(map(len, places)) > 1:
+        return None
+    if len(_OF_THREE(text)) >= _NO_CHANCE:
+        return text
+    if not all(map(_LEFT_OF_ONE, chain(*places))):
+        return None
+    whole = "".join(_WHOLE(text))
+    sound = len(whole) + bool(_FOLDED(text))
+    is_enough = sound + known >= _ENOUGH or (known and _BEGINNING(text))
+    is_mixed = _STRANGER(text) if sound == 1 else _LATIN_LETTER(whole) and _NO_LATIN_LETTER(whole)
+    return text if is_enough and not is_mixed and not _SELDOM_SAID(whole) else None
+
+
+@lru_cache(maxsize=8)
+def is_utf8(lines: bytes) -> bool:
+    """Whether lines of a body are UTF-8 beyond ASCII; they may end in mid-character."""
+    try:
+        return not lines.isascii() and bool(codecs.getincrementaldecoder("utf-8")().decode(lines))
+    except UnicodeDecodeError:
+        return False
 
 
 def may_be_chance(text: str) -> bool:
@@ -166,6 +236,13 @@ def common_cjk(raw: bytes, codec: str) -> str | None:
     return text if bits < _COMMON_CJK * len(strange) else None
 
 
+def cut_cjk(raw: bytes, codec: str) -> str | None:
+    """Return the text of `raw` if its last character was cut, and the others are common ones, else None."""
+    is_enough = raw[-1] > 0x7F and len(_HIGH.findall(raw)) > 2 * _FEW
+    text = common_cjk(raw[:-1], codec) if is_enough else None
+    return None if text is None else text + raw[-1:].decode("ascii", "surrogateescape")
+
+
 def cjk_for_latin(raw: bytes, codec: str) -> str | None:
     """Return the CJK text of octets whose label names a charset of Latin script, where they are no such text.
 
@@ -182,16 +259,11 @@ def cjk_for_latin(raw: bytes, codec: str) -> str | None:
 @lru_cache(maxsize=8)
 def _cjk_codec(lines: bytes) -> str:
     """Return the codec of a body that is surely CJK text and no UTF-8, else ""."""
-    if len(_HIGH.findall(lines)) < _SURE or iso_2022_jp(lines):
+    if len(_HIGH.findall(lines)) < _SURE or is_utf8(lines) or iso_2022_jp(lines):
         return ""
-    try:
-        # Not final: the lines may end in mid-character.
-        codecs.getincrementaldecoder("utf-8")().decode(lines)
-    except UnicodeDecodeError:
-        weights = _weigh(lines, dict.fromkeys(_priors((), None), 0.0), 0.0)
-        codec, language = min(weights, key=weights.__getitem__)
-        return codec if language in COMMON else ""
-    return ""
+    weights = _weigh(lines, dict.fromkeys(_priors((), None), 0.0), 0.0)
+    codec, language = min(weights, key=weights.__getitem__)
+    return codec if language in COMMON else ""
 
 
 @lru_cache(maxsize=32)
@@ -323,6 +395,7 @@ def _patterns(text: str, language: str) -> float:
     if words and words[0].islower():
         bits += 1.5
     bits += _INSIDE * (len(_INSIDES(text)) + bool(_UNOPENED(text)))
+    bits += (_SYMBOL - 7.0) * len(_MISPLACED(text))
     if language in _LATIN:
         return bits + _RUN * len(_RUNS(text))
     return bits + _SEAM * len(_SEAMS(text)) + _FINAL * len(_FINALS(text))

@@ -34,7 +34,22 @@ _CODECS: Final = (frozenset(aliases.values()) - _NOT_TEXT) | frozenset(_ALIASES.
 
 no_text = re.compile("[\x80-\x9f\ud800-\uf8ff\ufffd]").findall
 """Finds characters that no text holds: what comes of a wrong charset."""
-_ESCAPES = re.compile(rb"\x1b(\$[@B]|\([BJIH]|\$\(D)")
+_ESCAPES = re.compile(rb"\x1b(\$[@AB]|\$\([CDOPQ]|\([BJIH])")
+# The sets of two octets: what EUC puts before a character of theirs, and the EUC.
+_SETS: Final = {
+    b"$@": (b"", "euc_jp"), b"$B": (b"", "euc_jp"), b"$(D": (b"\x8f", "euc_jp"),
+    b"$A": (b"", "gb2312"), b"$(C": (b"", "euc_kr"),
+    b"$(O": (b"", "euc_jis_2004"), b"$(Q": (b"", "euc_jis_2004"), b"$(P": (b"\x8f", "euc_jis_2004"),
+}  # fmt: skip
+_PAIR = re.compile(rb"[\xa1-\xfe]{2}")
+# Half-width kana stand among ASCII between SO and SI, or in 8 bits.
+_SHIFTED = re.compile(rb"\x0e([!-_]*)\x0f?")
+_NO_KANA = re.compile(rb"[\x80-\xa0\xe0-\xff]").search
+# A surrogate pair, each half as UTF-8 would have it (CESU-8): of Java, MySQL and Oracle.
+_CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
+# The Euro sign where Python's codec for the superset lacks it, and cp936 and cp950 have it.
+_EUROS: Final = {"gb18030": b"\x80", "big5hkscs": b"\xa3\xe1"}
+_SURROGATE = re.compile("[\ud800-\udfff]").search
 _TO_HIGH: Final = bytes(octet | 0x80 if 0x20 < octet < 0x7F else octet for octet in range(256))
 
 
@@ -56,19 +71,32 @@ def decode_strictly(raw: bytes, codec: str) -> str | None:
     """Return `raw` as text, or None where an octet is not of that charset.
 
     `codec` is a name that `codec_name` gave. Japanese includes NEC row 13 and the IBM extensions (①, ㈱,
-    髙), which Python's own ISO-2022-JP and EUC-JP refuse.
+    髙), which Python's own ISO-2022-JP and EUC-JP refuse, Chinese the Euro sign, UTF-8 what is CESU-8.
     """
-    if codec == "iso2022_kr" and b"\x1b$)C" not in raw:
-        raw = b"\x1b$)C" + raw  # RFC 1557 wants it once; encoded-words leave it out
+    if codec.startswith("iso2022"):
+        if codec == "iso2022_kr" and b"\x1b$)C" not in raw:
+            raw = b"\x1b$)C" + raw  # RFC 1557 wants it once; encoded-words leave it out
+        elif b"\x0e" in raw and codec.startswith("iso2022_jp"):
+            return iso_2022_jp(b"\x1b(B" + raw)
     try:
         return raw.decode(codec)
     except (UnicodeError, LookupError):
         pass
     if codec == "cp1252":
         return raw.decode("latin_1")
+    if codec == "utf_8":
+        return decode_strictly(_CESU.sub(_joined_surrogates, raw), codec) if _CESU.search(raw) else None
     if codec == "euc_jp" and not no_text(text := raw.decode(codec, "unmbox-lossless")):
         return text
+    if codec in _EUROS and _EUROS[codec] in raw:
+        text = raw.decode(codec, errors_for(codec))
+        return None if _SURROGATE(text) else text
     return iso_2022_jp(raw) if codec.startswith("iso2022_jp") else None
+
+
+def _joined_surrogates(pair: re.Match[bytes]) -> bytes:
+    halves = pair[0].decode("utf_8", "surrogatepass")
+    return halves.encode("utf_16_le", "surrogatepass").decode("utf_16_le").encode()
 
 
 def keeps_ascii(codec: str) -> bool:
@@ -80,49 +108,81 @@ def keeps_ascii(codec: str) -> bool:
 def iso_2022_jp(raw: bytes) -> str | None:
     """Return the text of ISO-2022-JP (RFC 1468), the extensions included; None without its escapes.
 
-    What is no pair of a JIS row stays as it stands, its escape shown.
+    These are ISO-2022-JP-1 to -3 and -2004, what vendors have put into JIS rows, and half-width kana in 8
+    bits; any other octet beyond ASCII gives None, too. What is no pair of a JIS row stays as it stands, its
+    escape shown.
     """
-    if not raw.isascii() or _ESCAPES.search(raw) is None:
+    if _ESCAPES.search(raw) is None:
         return None
-    text: str | None
-    try:
-        return raw.decode("iso2022_jp_ext")
-    except UnicodeError:
-        pass
-    first, *rest = _ESCAPES.split(raw)
-    texts = [first.decode("ascii")]
-    for escape, run in zip(rest[::2], rest[1::2], strict=True):
-        text = run.decode("ascii")
-        if escape in (b"$@", b"$B"):
-            text = decode_strictly(run.translate(_TO_HIGH), "euc_jp")
+    for codec in ("iso2022_jp_ext", "iso2022_jp_2004", "iso2022_jp_2") if b"\x0e" not in raw else ():
+        try:
+            return raw.decode(codec)
+        except UnicodeError:
+            pass
+    texts: list[str] = []
+    for escape, run in _runs(raw):
+        if escape in _SETS:
+            text = _of_set(escape, run)
         elif escape == b"(I":
-            text = decode_strictly(run.translate(_TO_HIGH), "cp932")
-        elif escape == b"$(D":
-            pairs = re.sub(rb"[\xa1-\xfe]{2}", b"\x8f\\g<0>", run.translate(_TO_HIGH))
-            text = decode_strictly(pairs, "euc_jp")
-        texts.append(_pairs(escape, run) if text is None else text)
+            text = decode_strictly(run.translate(_TO_HIGH), "cp932") if run.isascii() else None
+        else:
+            text = None if _NO_KANA(run) else _SHIFTED.sub(_kana, run).decode("cp932")
+        if text is None and not run.isascii():
+            return None
+        texts.append((b"\x1b" + escape + run).decode("ascii") if text is None else text)
     return "".join(texts)
 
 
-def _pairs(escape: bytes, run: bytes) -> str:
-    """A run of a JIS set in which some pair is none, such as a carrier's emoji, or half of one."""
-    if escape not in (b"$@", b"$B"):
-        return (b"\x1b" + escape + run).decode("ascii")
+def _kana(shifted: re.Match[bytes]) -> bytes:
+    return shifted[1].translate(_TO_HIGH)
+
+
+def _runs(raw: bytes) -> list[tuple[bytes, bytes]]:
+    """The escapes and what each is for, ASCII first.
+
+    Encoded-words have to end in ASCII: one that ends in mid-character as well is joined with the next.
+    """
+    first, *rest = _ESCAPES.split(raw)
+    runs = [(b"(B", bytearray(first))]
+    for escape, run in zip(rest[::2], rest[1::2], strict=True):
+        before, cut = runs[-2] if len(runs) > 1 and not runs[-1][1] else (b"", b"")
+        if len(cut) % 2 and before == escape in _SETS and runs[-1][0] not in _SETS:
+            del runs[-1]
+            runs[-1][1].extend(run)
+        else:
+            runs.append((escape, bytearray(run)))
+    return [(escape, bytes(run)) for escape, run in runs]
+
+
+def _of_set(escape: bytes, run: bytes) -> str | None:
+    """The text of a run of characters of two octets.
+
+    Of one in which some pair is none, such as a carrier's emoji, or half of one, a pair at a time.
+    """
+    if not run.isascii():
+        return None
+    before, codec = _SETS[escape]
+    text = decode_strictly(_PAIR.sub(before + rb"\g<0>", run.translate(_TO_HIGH)), codec)
+    if text is not None or escape not in (b"$@", b"$B"):
+        return text
     texts = []
     for pair in (run[at : at + 2] for at in range(0, len(run), 2)):
-        text = decode_strictly(pair.translate(_TO_HIGH), "euc_jp") if len(pair) == 2 else None
+        text = decode_strictly(pair.translate(_TO_HIGH), codec) if len(pair) == 2 else None
         texts.append((b"\x1b" + escape + pair + b"\x1b(B").decode("ascii") if text is None else text)
     return "".join(texts)
 
 
 def errors_for(codec: str) -> str:
     """Return the error handler that loses nothing; the quicker one where it will do."""
-    return "unmbox-lossless" if codec == "euc_jp" else "surrogateescape"
+    return "unmbox-lossless" if codec == "euc_jp" or codec in _EUROS else "surrogateescape"
 
 
 def _lossless(error: UnicodeError) -> tuple[str, int]:
-    """Decode a JIS row that Python's EUC-JP lacks, as cp932 does; else make a surrogate of the octet."""
-    if isinstance(error, UnicodeDecodeError) and error.encoding == "euc_jp":
+    """Decode what Python's codec lacks, as that of the superset does; else make a surrogate of the octet."""
+    if isinstance(error, UnicodeDecodeError) and (euro := _EUROS.get(error.encoding)):
+        if error.object.startswith(euro, error.start):
+            return "€", error.start + len(euro)
+    elif isinstance(error, UnicodeDecodeError) and error.encoding == "euc_jp":
         pair = error.object[error.start : error.start + 2]
         if len(pair) == 2 and min(pair) > 0xA0:
             row, cell = pair[0] - 0xA1, pair[1] - 0xA1

@@ -1,4 +1,4 @@
-"""Field values as people read them: RFC 2047, RFC 2231 and RFC 6532 with the sins of real mail.
+"""Field values as people read them: RFC 2047 and RFC 6532 with the sins of real mail.
 
 Nothing here raises, and nothing is lost: an encoded-word that cannot be decoded stays as it was written,
 and octets of no known charset become surrogates, which `str.encode` with ``surrogateescape`` turns back.
@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from ._charset import cjk_for_latin, decode_8bit
-from ._codecs import codec_name, decode_strictly, iso_2022_jp
+from ._charset import cjk_for_latin, common_cjk, cut_cjk, decode_8bit, nearly_utf8
+from ._codecs import codec_name, decode_strictly, iso_2022_jp, no_text
 
 # A fold of a field's value: its line end and one blank become one space.
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
@@ -35,11 +35,33 @@ _LINE_END = re.compile(r"\r\n?|\n")
 # Guesses of a charset cost up to 1 ms; a field that needs more than these is hostile.
 _GUESSES: Final = 50
 _CANDIDATES: Final = 8
-# Single-octet charsets in whose languages no text is valid UTF-8 by chance: a wrong label shows.
+# Charsets of single octets in whose languages no text is valid UTF-8 by chance: a wrong label shows.
 _NEVER_UTF8: Final = frozenset(
-    {"iso8859_2", "iso8859_15", "cp1250", "cp1251", "cp1252", "cp1254", "koi8_r", "koi8_u"}
+    {f"iso8859_{part}" for part in (2, 3, 4, 6, 7, 8, 10, 13, 14, 15, 16)}
+    | {f"cp{page}" for page in range(1250, 1259)}
+    | {"koi8_r", "koi8_u"}
 )
+# Those in which a short word may be: `รถ` in TIS-620 is `ö`, `чай` in cp866 a Chinese character.
+_SELDOM_UTF8: Final = frozenset(
+    {f"cp{page}" for page in (437, 737, 775, 850, 852, 855, 857, 858, 860, 861, 862, 863, 865, 866, 869)}
+    | {f"mac_{name}" for name in ("roman", "cyrillic", "greek", "turkish", "latin2", "iceland")}
+    | {"iso8859_5", "cp874"}
+)
+# Of these, letters that are Latin ones in UTF-8.
+_SELDOM_LATIN: Final = frozenset({"iso8859_5", "cp874"})
+_CJK: Final = frozenset({"cp932", "euc_jp", "gb18030", "big5hkscs", "cp949"})
 _LATIN: Final = frozenset({"iso8859_2", "iso8859_15", "cp1250", "cp1252", "cp1254"})
+# A first character that is valid UTF-8, which most of other charsets are not.
+_LIKE_UTF8 = re.compile(
+    rb"[\x00-\x7f]*(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})"
+).match
+# Latin letters, and signs of any text.
+_ANY_LATIN = re.compile("[\x00-\x7f\xa0-\u024f\u2000-\u2bff\ufe0f\U0001f000-\U0001faff]*").fullmatch
+_SEAM = re.compile("[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]").search
+_BOX = re.compile("[\u2500-\u259f]").search
+_BEYOND_ASCII, _LONG = re.compile("[^\x00-\x7f]").findall, 3
+_OF_THREE = re.compile("[\u0800-\uffff]").findall
+_HALF_WIDTH = re.compile("[\uff61-\uff9f][\u3040-\u9fff]|[\u3040-\u9fff][\uff61-\uff9f]").search
 # What nearly all encoded values are: sound encoded-words of one charset, before a sound address or nothing.
 _WORD = rb"=\?[\w-]{1,40}\?(?:[Bb]\?[A-Za-z0-9+/]*={0,2}|[Qq]\?[!->@-~]*)\?="
 _SOUND = re.compile(rb"(%b(?:[ \t\r\n]+%b)*)( <[^<>()\"\\\s?]*>)?" % (_WORD, _WORD)).fullmatch
@@ -48,12 +70,6 @@ _NEEDS_QUOTES = re.compile(r'[()<>\[\]:;@\\,"]')
 _QUOTED_SPECIALS = re.compile(r'["\\]')
 _COMMENT_SPECIALS = re.compile(r"[()\\]")
 _STRUCTURE = re.compile(r'\\.|["()<>]', re.DOTALL)
-
-_PARAMETER = re.compile(
-    rb';\s*([^\s=;*"]+)(?:\*([0-9]{1,6}))?(\*)?\s*=\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^;]*))', re.DOTALL
-)
-_ESCAPED = re.compile(rb'\\(["\\])')
-_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 Guess = Callable[[bytes], str]
@@ -147,56 +163,12 @@ def _sound_text(words: bytes) -> str | None:
     if codec is None or codec in _NEVER_UTF8:
         return None
     whole = b"".join(octets)
+    if codec != "utf_8" and _LIKE_UTF8(whole) and decode_strictly(whole, "utf_8") is not None:
+        return None
     if b"\x1b" in whole and not codec.startswith("iso2022"):
         return None
     said = decode_strictly(whole, codec)
     return None if said is None or "\n" in said or "\r" in said else said
-
-
-def parameter(raw: bytes, name: str, candidates: Sequence[str] = ()) -> str | None:
-    """Return a parameter of a Content-Type or Content-Disposition value, or None where it has none.
-
-    Joins the continuations of RFC 2231 §3 and decodes its charsets (§4), and takes what programs write
-    instead: encoded-words, raw octets, spaces without quotes. An extended value wins over a plain one
-    (RFC 6266 §4.3), the first of two equal ones over the second. Never raises.
-    """
-    wanted = name.lower().encode("ascii", "replace")
-    plain: bytes | None = None
-    parts: dict[int, tuple[bytes, bool]] = {}
-    for key, number, extended, quoted, bare in _PARAMETER.findall(_FOLD.sub(b" ", raw)):
-        if key.lower() != wanted:
-            continue
-        value = _ESCAPED.sub(rb"\1", quoted) if quoted else bare.strip()
-        if number or extended:
-            parts.setdefault(int(number or 0), (value, bool(extended)))
-        elif plain is None:
-            plain = value if quoted or wanted in (b"name", b"filename") else _without_comment(value)
-    if 0 in parts:
-        return _extended(parts, candidates)
-    return None if plain is None else decode_text(plain, candidates)
-
-
-def _extended(parts: dict[int, tuple[bytes, bool]], candidates: Sequence[str]) -> str:
-    """Join the parts of an RFC 2231 value up to the first gap, as octets, then decode them."""
-    charset = ""
-    first, is_extended = parts[0]
-    if is_extended and first.count(b"'") >= 2:
-        label, _, first = first.split(b"'", 2)
-        charset = label.decode("ascii", "replace")
-    octets: list[bytes] = []
-    number = 0
-    while number in parts:
-        value, is_extended = parts[number]
-        value = value if number else first
-        octets.append(_PERCENT.sub(lambda match: bytes([int(match[1], 16)]), value) if is_extended else value)
-        number += 1
-    return _Field(candidates).text(b"".join(octets), charset)
-
-
-def _without_comment(value: bytes) -> bytes:
-    """Drop the comment of ``us-ascii (Plain text)``."""
-    start = value.rfind(b"(") if value.endswith(b")") else 0
-    return value[:start].rstrip() if start > 0 and value[start - 1 : start].isspace() else value
 
 
 def _is_plain(raw: bytes) -> bool:
@@ -325,18 +297,29 @@ class _Field:
         """Decode octets that were declared to be `charset`, which may be wrong or unknown."""
         codec = codec_name(charset)
         if codec is None:
-            return self.raw([octets])[0]
+            # Repairs write so what is UTF-8 but for some octets.
+            is_repaired = charset.lower() == "unknown-8bit"
+            return nearly_utf8(octets, known=is_repaired) or self.raw([octets])[0]
         said = iso_2022_jp(octets) if b"\x1b" in octets and not codec.startswith("iso2022") else None
-        if said is not None:
+        if said is not None and octets.isascii():
             return said  # its escapes say what it is, whatever it is called
         text = decode_strictly(octets, codec)
-        if text is not None and (codec not in _NEVER_UTF8 or octets.isascii()):
+        if text is not None and (octets.isascii() or codec == "utf_8"):
             return text
         utf8 = decode_strictly(octets, "utf_8")
+        if utf8 is not None and (text is None or _is_rather(utf8, octets, codec, text)):
+            return utf8
+        if said is not None:
+            return said
         if utf8 is None and codec in _LATIN:
             text = self._cjk(octets, codec) or text
-        if utf8 is not None or text is not None:
-            return utf8 if utf8 is not None else text or ""
+        return self._damaged(octets, codec) if text is None else text
+
+    def _damaged(self, octets: bytes, codec: str) -> str:
+        """Decode octets that are not all of their charset."""
+        cut = nearly_utf8(octets, known=True) if codec == "utf_8" else cut_cjk(octets, codec)
+        if cut is not None:
+            return cut
         # Cut in mid-character, or a few octets damaged: the declaration still says the most.
         try:
             damaged = octets.decode(codec, "surrogateescape")
@@ -362,6 +345,21 @@ class _Field:
             if len(texts) == len(parts):
                 return texts
         return [part.decode("utf-8", "surrogateescape") for part in parts]
+
+
+def _is_rather(utf8: str, octets: bytes, codec: str, said: str) -> bool:
+    """Whether octets that say something in UTF-8, and in the charset of their label, are UTF-8 rather."""
+    if codec in _NEVER_UTF8:
+        return True
+    is_long = len(_OF_THREE(utf8)) > 1 or len(_BEYOND_ASCII(utf8)) > _LONG
+    if codec in _CJK:
+        is_common = common_cjk(octets, codec) is not None and not _HALF_WIDTH(said)
+        return bool(no_text(said) or (is_long and not is_common) or (_ANY_LATIN(utf8) and _SEAM(said)))
+    if codec not in _SELDOM_UTF8:
+        return False
+    if is_long or no_text(said) or _BOX(said):
+        return True
+    return bool(_ANY_LATIN(utf8)) and (codec not in _SELDOM_LATIN or bool(_SEAM(said)))
 
 
 def _differ(one: str, other: str) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from unmbox._charset import broken, common_cjk, decode_8bit, may_be_chance, sample
-from unmbox._codecs import codec_name, decode_strictly, errors_for
+from unmbox._charset import broken, common_cjk, decode_8bit, is_utf8, may_be_chance, nearly_utf8, sample
+from unmbox._codecs import codec_name, decode_strictly, errors_for, iso_2022_jp
 
 BODY: Final = 1 << 16
 """Octets of the body that may tell the charset."""
@@ -22,6 +22,7 @@ _DECLARED = re.compile(
     rb"=\?([A-Za-z0-9][A-Za-z0-9_.:-]{1,40})[*?]|charset[ \t]*=[ \t]*\"?([A-Za-z0-9][A-Za-z0-9_.:-]{1,40})",
     re.IGNORECASE,
 )
+_UTF8 = re.compile(rb"(?:=\?|charset[ \t]*=[ \t]*\"?)utf-?8(?![\w-])", re.IGNORECASE)
 _CONTROLS = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f]")
 _LOST = re.compile("[\udc80-\udcff]").findall
 _HIGH = re.compile(rb"[\x80-\xff]").findall
@@ -52,12 +53,13 @@ class Raw8Bit:
         prior: str = "",
     ) -> None:
         values = list(values)
-        # What is UTF-8 after all would mislead.
-        others = [value for value in values if decode_strictly(value, "utf_8") is None]
-        self._sample = b"\n".join(others or values)[:_SAMPLE]
         body = body[:BODY]
-        self._candidates = _declared_charsets(declared + b"\n" + body) if self._sample else []
-        self._body = sample(body) if self._sample else b""  # a message may be kept, with this
+        self._candidates = _declared_charsets(declared + b"\n" + body) if values else []
+        self._body = sample(body) if values else b""  # a message may be kept, with this
+        self._utf8 = bool(values) and (_says_utf8(declared, body) or is_utf8(self._body))
+        # What is UTF-8 after all would mislead.
+        others = [value for value in values if self._certain(value) is None]
+        self._sample = b"\n".join(others or values)[:_SAMPLE]
         self._locale = locale
         self._prior = prior
         self._codec: str | None = None
@@ -67,7 +69,7 @@ class Raw8Bit:
         """Return a value's text; octets of no known charset become surrogates (``surrogateescape``)."""
         if b"\x1b" in value and value.isascii():
             return decode_8bit(value)[0]  # ISO-2022-JP, which is 7-bit
-        text = decode_strictly(value, "utf_8")
+        text = self._certain(value)
         if text is None or may_be_chance(text):
             if self._codec is None:
                 self._codec = self._guess(self._sample)
@@ -77,8 +79,22 @@ class Raw8Bit:
             text = _decoded(value, self._guess(value))
         return value.decode("ascii", "surrogateescape") if text is None else text
 
+    def _certain(self, value: bytes) -> str | None:
+        """The text of what is UTF-8 but for a place at most, or says what it is; None of other octets."""
+        text = decode_strictly(value, "utf_8")
+        if text is None and b"\x1b" in value:
+            text = iso_2022_jp(value)
+        return nearly_utf8(value, known=self._utf8) if text is None else text
+
     def _guess(self, octets: bytes) -> str:
-        found = decode_8bit(octets, self._candidates, body=self._body, locale=self._locale, prior=self._prior)
+        found = decode_8bit(
+            octets,
+            self._candidates,
+            body=self._body,
+            locale=self._locale,
+            prior=self._prior,
+            utf8=self._utf8,
+        )
         return found[1]
 
 
@@ -100,6 +116,14 @@ def _decoded(value: bytes, charset: str) -> str | None:
 @lru_cache(maxsize=64)
 def _keeps_ascii(codec: str) -> bool:
     return decode_strictly(_PRINTABLE, codec) == _PRINTABLE.decode()
+
+
+def _says_utf8(header: bytes, body: bytes) -> bool:
+    """Whether a message names UTF-8, or raw UTF-8 is in its header."""
+    if _UTF8.search(header) or _UTF8.search(body):
+        return True
+    lines = [] if header.isascii() else header.split(b"\n")
+    return any(not line.isascii() and not is_unclear(line) for line in lines)
 
 
 def _declared_charsets(octets: bytes) -> list[str]:
