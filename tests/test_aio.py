@@ -720,7 +720,7 @@ def test_progress_is_told_in_the_loop_and_its_errors_come_out(
         progress(at)
 
     call = progress if kind == "function" else awaited
-    with mock.patch("unmbox._job._TICK", 0), pytest.raises(MineError) as caught:
+    with mock.patch("unmbox._report._TICK", 0), pytest.raises(MineError) as caught:
         run(lambda: aio.convert(path, tmp_path / "eml", progress=call))
     assert caught.value is error
     assert set(told_in) == {threading.main_thread()}
@@ -774,7 +774,7 @@ def test_cancelled_in_the_middle_of_a_file(run: Run, after: int, path: Path, tmp
         assert scope.cancelled_caught
         await aio.convert(path, tmp_path / "eml")
 
-    with mock.patch("unmbox._job._TICK", 0), small(batch=2):
+    with mock.patch("unmbox._report._TICK", 0), small(batch=2):
         run(check)
     unmbox.convert(path, tmp_path / "whole")
     assert left(tmp_path / "eml") == left(tmp_path / "whole")

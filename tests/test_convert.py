@@ -780,7 +780,7 @@ def test_options_that_change_no_octet_are_no_other_options(write: Any, eml: Path
 
 
 def test_progress(write: Any, eml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unmbox._job, "_TICK", 0)
+    monkeypatch.setattr("unmbox._report._TICK", 0)
     octets = mailbox(mail(number, "x" * 2000 + "\n") for number in range(200))
     source = write("a.mbox", octets)
     told: list[Progress] = []

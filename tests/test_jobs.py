@@ -20,7 +20,7 @@ import unmbox
 from benchmarks import shapes
 from corpus import rows as corpus_rows
 from mails import Left, emls, left, mail, mailbox
-from unmbox import Progress, Report, UsageError, _crew, _job, _ranges
+from unmbox import Progress, Report, UsageError, _crew, _ranges
 from unmbox._verify import verify
 
 DICE = random.Random(5)
@@ -308,7 +308,7 @@ def test_what_stands_before_the_first_message_is_counted_with_it(
     """A run that is stopped between the first messages of a range and the range's end goes on behind them."""
     monkeypatch.setattr(_ranges, "_LEAST", 4000)
     monkeypatch.setattr(_ranges, "RANGE", 300_000)
-    monkeypatch.setattr(_job, "_TICK", 0)
+    monkeypatch.setattr("unmbox._report._TICK", 0)
     source = tmp_path / "a.mbox"
     with source.open("wb") as file:
         file.write(b"Not yet a mailbox\n")

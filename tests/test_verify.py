@@ -18,7 +18,7 @@ import pytest
 
 import unmbox
 from ledger import OPTIONS, mailbox, rows, run, tree
-from unmbox import EmlWriter, _batches, _job, _log, _verify
+from unmbox import EmlWriter, _batches, _job, _log
 from unmbox._record import Digests, checksum, source_sum
 from unmbox._schema import create, options_sum
 from unmbox._verify import MAX_PROBLEMS, Problem, Verification, verify
@@ -153,7 +153,7 @@ def test_names_may_come_back_decomposed(tmp_path: Path) -> None:
 
 
 def test_progress_comes_and_ends_with_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_verify, "_TICK", 0.0)
+    monkeypatch.setattr("unmbox._report._TICK", 0.0)
     told: list[tuple[int, int]] = []
     verify(folder, progress=lambda done, total: told.append((done, total)))
     assert told == [(number, 10) for number in range(1, 11)]

@@ -7,7 +7,6 @@ outgrows its cache and goes away when it is closed. Memory is flat in the number
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -26,7 +25,7 @@ from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox._record import state_of
-from unmbox._report import Progress
+from unmbox._report import Progress, Ticker
 from unmbox._scratch import scratch
 from unmbox._selection import Selection
 from unmbox._single import parser_for
@@ -52,7 +51,6 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 _FIELDS: Final = (b"from", b"to", b"cc", b"bcc")
 _HELD: Final = 5_000
 _LONG: Final = 500
-_TICK: Final = 0.1
 _TABLES = (
     """CREATE TABLE person (
     key TEXT PRIMARY KEY, address TEXT, count INTEGER, first REAL, first_date TEXT, last REAL, last_date TEXT
@@ -298,7 +296,7 @@ def read(
     opened = Opened(sources)
     Parser(variant=variant)  # a bad option is an error before anything is read
     total = opened.size() if progress else None
-    octets, next_tick = 0, 0.0
+    octets, ticker = 0, Ticker()
     for source in opened:
         parser = parser_for(single=source.single, variant=variant)
         octets_before, messages_before = octets, contacts.messages
@@ -307,9 +305,7 @@ def read(
                 if isinstance(event, Head):
                     contacts.add(MessageHead(event, source.name, source.beside))
             octets += len(chunk or b"")
-            now = time.monotonic()
-            if progress and (chunk is None or now >= next_tick):
-                next_tick = now + _TICK
+            if progress and ticker.due(last=chunk is None):
                 progress(Progress(octets, total, contacts.messages, source.name, contacts.copies))
         if octets > octets_before and contacts.messages == messages_before:
             opened.empty.append(source.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
@@ -18,7 +17,7 @@ from unmbox._head import MessageHead, id_of, sender_of
 from unmbox._inspection import Inspection, RejectedLine, Sized, SourceFacts
 from unmbox._opened import Opened
 from unmbox._parser import Parser
-from unmbox._report import Progress
+from unmbox._report import Progress, Ticker
 from unmbox._single import parser_for
 from unmbox._word_counts import WordCounts
 from unmbox._writer import EmlWriter, to_crlf, with_lf
@@ -35,7 +34,6 @@ _SENDERS_KEPT = 100
 _LABELS_KEPT = 10_000
 _CHARSETS_KEPT = 200
 _GATHERED = 500
-_TICK = 0.1
 _NAME = rb"([A-Za-z0-9][A-Za-z0-9_.:-]{1,40})"
 # A literal beginning is what makes a search leap; attachments hold it nowhere.
 _CHARSETS = tuple(re.compile(rb'%b[ \t]*=[ \t]*"?' % word + _NAME) for word in (b"harset", b"HARSET"))
@@ -81,7 +79,7 @@ class _Run:
         self._deep = deep
         self._progress = progress
         self._total = total
-        self._next_tick = 0.0
+        self._ticker = Ticker()
         self._name = ""
         self._beside: Callable[[bytes, bytes], Beside | None] | None = None
         self._message: MessageHead
@@ -122,8 +120,7 @@ class _Run:
             self._handle(parser.feed(chunk))
             self._tick()
         self._handle(parser.close())
-        self._next_tick = 0.0  # so that the end of a source is seen
-        self._tick()
+        self._tick(last=True)  # so that the end of a source is seen
         if source.damage:
             found.damaged.append(source.damage)
         now = (found.octets - octets, found.messages - messages, found.junk - junk)
@@ -250,10 +247,8 @@ class _Run:
             line = event.line.decode("utf-8", "backslashreplace")
             found.rejected.append(RejectedLine(self._name, event.offset, line, event.reason))
 
-    def _tick(self) -> None:
-        now = time.monotonic()
-        if self._progress and now >= self._next_tick:
-            self._next_tick = now + _TICK
+    def _tick(self, *, last: bool = False) -> None:
+        if self._progress and self._ticker.due(last=last):
             done = (self.found.octets, self._total, self.found.messages, self._name)
             self._progress(Progress(*done, self.found.duplicates))
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, NamedTuple
 
 from unmbox import _log
@@ -18,9 +18,9 @@ from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._prior import settle_charset
 from unmbox._ranges import Begun, Finished, Parcel, Setup, Task, cut, is_worth_it, parser_of, settle
-from unmbox._report import Damage, Progress, Report
+from unmbox._report import Damage, Progress, Report, Ticker
 from unmbox._schema import AMISS, UNDER_WAY, knows
-from unmbox._single import parser_for
+from unmbox._single import events_of, parser_for
 from unmbox._window import SETTLE
 from unmbox.errors import DestinationError
 from unmbox.events import Event
@@ -29,8 +29,6 @@ from unmbox.sources import Source
 
 if TYPE_CHECKING:
     from unmbox._crew import Crew, Written
-
-_TICK = 0.1
 
 
 class _Entry(NamedTuple):
@@ -61,7 +59,7 @@ class Job:
         self._progress = progress
         self._total: int | None = 0
         self._passed = 0  # octets of the sources, with those that an earlier run had read
-        self._next_tick = 0.0
+        self._ticker = Ticker()
 
         self._source: SourceState
         self._reading: Source
@@ -232,17 +230,18 @@ class Job:
             self._end_source(start)
             return
         _log.info("reading %s from octet %d", self._name, start)
-        if tasks is None:
+        crew = self._crew
+        if crew is None or tasks is None:
             self._end_source(self._read_from(start))
             return
         at = start
         for task in tasks:
             if at < task.stop:
-                at = self._read_range(task, at)
+                at = self._read_range(crew, task, at)
             elif self._undealt and self._undealt[0] is task:  # all of it stands within a message
                 self._undealt.popleft()
-            elif self._crew:
-                self._crew.drop(task)
+            else:
+                crew.drop(task)
         self._end_source(at)
 
     def _read_from(self, start: int, stop: int | None = None) -> int:
@@ -253,10 +252,12 @@ class Job:
         source, state = self._reading, self._source
         at = start
         parser = self._parser_at(start) if start else parser_for(single=source.single, variant=self._variant)
-        for chunk in source.chunks(start):
+        for chunk in chain(source.chunks(start), (b"",)):
+            if not chunk and at == start and start:
+                break  # there is nothing of it
             at += len(chunk)
             self._passed += len(chunk)
-            events = parser.feed(chunk)
+            events = parser.feed(chunk) if chunk else parser.close()
             # Before a batch can go: a run that resumes must not settle them anew, from the middle.
             state.settle(parser.variant, parser.newline, parser.charset)
             if self._handle(events, stop):
@@ -265,25 +266,19 @@ class Job:
             self._batches.turns.give()
             if self._progress:
                 self._tick()
-        if at > start or not start:
-            events = parser.close()
-            state.settle(parser.variant, parser.newline, parser.charset)
-            if self._handle(events, stop):
-                self._passed -= at - state.offset
-                return state.offset
         return at
 
-    def _read_range(self, task: Task, at: int) -> int:
+    def _read_range(self, crew: Crew, task: Task, at: int) -> int:
         """Take what a worker made of a range, in which a message begins at `at`, or read it here."""
-        crew, state = self._crew, self._source
-        answer = crew.next(task) if crew else None
-        if crew and not task.known:
+        state = self._source
+        answer = crew.next(task)
+        if not task.known:
             if isinstance(answer, Begun) and answer.first == at:
                 answer = crew.next(task)
             else:
                 crew.drop(task)
                 answer = None
-        while crew and isinstance(answer, Parcel):
+        while isinstance(answer, Parcel):
             # With the first of its messages: a run that goes on behind them does not read it again.
             state.junk = max(state.junk, answer.junk)
             self._take_parcel(crew, task, answer)
@@ -316,7 +311,7 @@ class Job:
         source.size = task.state.size
         parser = parser_of(task.state, self._variant, start)
         self._assembly.begin(task.state, source.name)
-        mails = self._assembly.mails(_events(source.chunks(start), parser))
+        mails = self._assembly.mails(events_of(source.chunks(start), parser))
         # The rows come first: no message beyond them is asked for.
         for row, more, mail in zip(rows, links, mails, strict=False):
             mail.links = more
@@ -338,7 +333,7 @@ class Job:
 
     def _retry(self, source: Source, failed: Quarantined) -> None:
         """Read a message of a file once more, and behind it as far as its end depends on that."""
-        events = _events(source.chunks(failed.offset), self._parser_at(failed.offset))
+        events = events_of(source.chunks(failed.offset), self._parser_at(failed.offset))
         for mail in self._assembly.mails(events):
             mail.strays, mail.uncounted = (), 0
             self._complete(mail)
@@ -379,8 +374,7 @@ class Job:
         """A message is whole: to the batch with it, or if it has its row already to what that says."""
         batches, offset = self._batches, mail.head.offset
         batches.midway = True
-        if mail.failure:
-            self._tell_failure(mail)
+        self._tell_failure(mail)
         if offset < self._known_to:
             self._match(mail)
         else:
@@ -420,14 +414,6 @@ class Job:
         mail.discard()
 
     def _tick(self, *, last: bool = False) -> None:
-        now = time.monotonic()
-        if self._progress and (last or now >= self._next_tick):
-            self._next_tick = now + _TICK
+        if self._progress and self._ticker.due(last=last):
             done = self._counts["messages"] + self._batches.gathered
             self._progress(Progress(self._passed, self._total, done, self._name, self._counts[DUPLICATE]))
-
-
-def _events(chunks: Iterator[bytes], parser: Parser) -> Iterator[Event]:
-    for chunk in chunks:
-        yield from parser.feed(chunk)
-    yield from parser.close()

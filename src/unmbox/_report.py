@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from unmbox._block import Repair
+
+_TICK = 0.1
 
 MAX_DAMAGED = 1_000
 """Damages that are told one by one."""
@@ -26,6 +29,23 @@ class Progress(NamedTuple):
     messages: int
     source: str
     duplicates: int = 0
+
+
+class Ticker:
+    """Says when it is time to tell of the progress once more: ten times a second."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def due(self, *, last: bool = False) -> bool:
+        """Whether it is; the `last` time it always is."""
+        now = time.monotonic()
+        if not last and now < self._next:
+            return False
+        self._next = now + _TICK
+        return True
 
 
 class Damage(NamedTuple):

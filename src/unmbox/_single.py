@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from unmbox._judge import MAX_HEAD
 from unmbox._parser import Parser
 from unmbox._scan import find_line_end, start_of_line_end
 from unmbox._variant import SWAP_CR_LF, is_cr_only
 from unmbox._window import SETTLE
-from unmbox.events import Body, Junk
+from unmbox.events import Body, Event, Junk
 
 SINGLE = "eml"
 """What stands for the variant of a source that is one message."""
@@ -100,6 +101,13 @@ class SingleParser(Parser):
             self._end(len(data))
             self._state = self._read_nothing
         return False
+
+
+def events_of(chunks: Iterable[bytes], parser: Parser) -> Iterator[Event]:
+    """What a parser makes of chunks, to their end."""
+    for chunk in chunks:
+        yield from parser.feed(chunk)
+    yield from parser.close()
 
 
 def parser_for(

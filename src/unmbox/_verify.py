@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -18,7 +17,6 @@ from unmbox._checks import CheckingWriter
 from unmbox._destination import MANIFEST_NAME, is_part, is_zip, manifest_of
 from unmbox._message_id import normalise_message_id
 from unmbox._opened import Opened
-from unmbox._parser import Parser
 from unmbox._record import (
     DUPLICATE,
     FILTERED,
@@ -30,8 +28,9 @@ from unmbox._record import (
     checksum,
     storable,
 )
+from unmbox._report import Ticker
 from unmbox._schema import damaged, our_errors, read_only, read_options
-from unmbox._single import parser_for
+from unmbox._single import events_of, parser_for
 from unmbox._verify_files import Files
 from unmbox._verify_paths import Paths
 from unmbox._verify_sources import SourceTally, Tallies
@@ -39,7 +38,7 @@ from unmbox._verify_zip import Volumes, difference
 from unmbox._writer import EmlWriter
 from unmbox.dedup import POLICIES
 from unmbox.errors import UsageError
-from unmbox.events import End, Event, Head, Junk
+from unmbox.events import End, Head, Junk
 from unmbox.sources import Source, SourcesLike
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 
 MAX_PROBLEMS = 1000
 """Problems that are told one by one; beyond, they are counted."""
-_TICK = 0.1
 _AGAIN = "run the same command again"
 
 _ROWS = (
@@ -223,15 +221,14 @@ class _Audit:
     def rows(self, progress: Callable[[int, int], object] | None) -> None:
         """Every message's row, and the file it names."""
         total = self._query("SELECT max(id) FROM message").fetchone()[0] or 0
-        next_tick, last = 0.0, 0
+        ticker, last = Ticker(), 0
         for values in self._query(_ROWS):
             number = values[0]
             if number != last + 1:
                 self._problem("row", f"row {last + 1}", f"missing, up to {number - 1}")
             last = number
             self._row(values[:22], values[22:])
-            if progress and (number == total or time.monotonic() >= next_tick):
-                next_tick = time.monotonic() + _TICK
+            if progress and ticker.due(last=number == total):
                 progress(number, total)
         for source in self._sources:
             if source.at is not None and source.at != source.checkpoint:
@@ -399,7 +396,7 @@ class _Audit:
         row: Any = None
         digests, end = Digests(0), 0
         variant = self._options.get("variant", "auto")
-        for event in _events(source, parser_for(single=source.single, variant=variant)):
+        for event in events_of(source.chunks(), parser_for(single=source.single, variant=variant)):
             if isinstance(event, Head):
                 row = rows.fetchone()
                 if row is None or row[:2] != (event.offset, storable(event.from_line)):
@@ -431,12 +428,6 @@ def _writer(options: Mapping[str, str]) -> EmlWriter:
         repair_signed=options.get("repair_signed") == "true",
         locale=options.get("locale") or None,
     )
-
-
-def _events(source: Source, parser: Parser) -> Iterator[Event]:
-    for chunk in source.chunks():
-        yield from parser.feed(chunk)
-    yield from parser.close()
 
 
 @lru_cache(maxsize=16)  # of a message with many copies they are asked for with each
