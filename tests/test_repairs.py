@@ -306,6 +306,9 @@ SOUND_DATES = [
     b"Sat, 20 Sep 2008 20:04:30 +0300 (\xf9\xf2)",
     b"Wed, 19 Mar 2019 10:13:51 +0100",
     b"29 Feb 2020 00:00:00 Z",
+    b"Tue, 19 Mar 2019 10:13:51 UTC",
+    b"Tue, 19 Mar 2019 10:13:51 PDT",
+    b"Tue, 19 Mar 2019 10:13:51 -0000",
     b"Tue,\n 19 Mar 2019\n\t10:13:51 +0100",
 ]
 BAD_DATES = {
@@ -313,7 +316,7 @@ BAD_DATES = {
     b"today": None,
     b"31 Feb 2019 10:13:51 +0100": None,
     b"Tue, 19 Mar 2019 25:13:51 +0100": None,
-    b"Tue, 19 Mar 2019 10:13:51 +0175": b"Tue, 19 Mar 2019 10:13:51 +0000",
+    b"Tue, 19 Mar 2019 10:13:51 +0175": b"Tue, 19 Mar 2019 10:13:51 -0000",
     b"Tue, 19 Mar 2019 10:13:51": b"Tue, 19 Mar 2019 10:13:51 -0000",
     b"2019-03-19 10:13:51": b"Tue, 19 Mar 2019 10:13:51 -0000",
     b"2019-03-19T10:13:51+01:00": b"Tue, 19 Mar 2019 10:13:51 +0100",
@@ -321,6 +324,20 @@ BAD_DATES = {
     b"Di, 19 Mar 2019 10:13:51 +0100": b"Tue, 19 Mar 2019 10:13:51 +0100",
     b"19-Mar-2019 10:13:51 +0100": b"Tue, 19 Mar 2019 10:13:51 +0100",
     b"Tue, 19 Mar 2019 10:13:51 \xa0+0100": b"Tue, 19 Mar 2019 10:13:51 +0100",
+    # What readers by the RFC take for a time of no known zone.
+    b"Tue, 19 Mar 2019 10:13:51 PM": b"Tue, 19 Mar 2019 22:13:51 -0000",
+    b"Tue, 19 Mar 2019 10:13:51 JST": b"Tue, 19 Mar 2019 10:13:51 +0900",
+    b"Tue, 19 Mar 2019 10:13:51 CEST": b"Tue, 19 Mar 2019 10:13:51 +0200",
+    b"Tue, 19 Mar 2019 10:13:51 XYZ": b"Tue, 19 Mar 2019 10:13:51 -0000",
+    # A zone is claimed where there is one, and only there.
+    b"Tuesday, March 19, 2019 10:13 PM": b"Tue, 19 Mar 2019 22:13:00 -0000",
+    b"Tue, 19 Mar 2019 10:13:51 Asia/Tokyo": b"Tue, 19 Mar 2019 10:13:51 -0000",
+    b"Tue, 19 Mar 2019 10:13:51 Eastern Standard Time": b"Tue, 19 Mar 2019 10:13:51 -0500",
+    b"Tue, 19 Mar 2019 10:13:51 Somewhere Standard Time": b"Tue, 19 Mar 2019 10:13:51 -0000",
+    b"Tue, 19 Mar 2019 9:13:5 +0000": b"Tue, 19 Mar 2019 09:13:05 +0000",
+    b"Tue, 19 Mar 2019 9:13:5 -0000": b"Tue, 19 Mar 2019 09:13:05 -0000",
+    b"Tue, 19 Mar 2019 10:13:51 - 0500": b"Tue, 19 Mar 2019 10:13:51 -0500",
+    b"Tue Mar 19 10:13:51 GMT 2019": b"Tue, 19 Mar 2019 10:13:51 +0000",
 }
 
 
