@@ -165,6 +165,17 @@ def test_encode_addresses(text: str, encoded: str) -> None:
         ('"ü x"@b (c)', '"%C3%BC x"@b (c)'),
         ("<ü@" + "ä" * 300 + ">", "<%C3%BC@" + "%C3%A4" * 300 + ">"),
         ("<a@\udce9>", "<a@%E9>"),
+        # Marks that a domain's normal form would make ASCII are no syntax.
+        ("x@b．c，evil", "x@b%EF%BC%8Ec%EF%BC%8Cevil"),
+        ("x@b；y", "x@b%EF%BC%9By"),
+        ("a@b（c）", "a@b%EF%BC%88c%EF%BC%89"),
+        ("a@ﷺ.com", "a@%EF%B7%BA.com"),
+        ("x@℀.com", "x@%E2%84%80.com"),
+        ("x@ｂ．c", "x@b.c"),
+        # But they are one where an address is spelled in them.
+        ("山田太郎＜a@b.c＞", "=?UTF-8?B?5bGx55Sw5aSq6YOO?= <a@b.c>"),
+        ("山田 <ａ＠ｂ．ｃ>, x＠y.z", "=?UTF-8?B?5bGx55Sw?= <a@b.c>, x@y.z"),
+        ('"＜a@b.c＞" <d@e.f>, a＠b.c', '=?UTF-8?B?77ycYUBiLmPvvJ4=?= <d@e.f>, a@b.c'),
     ],
 )
 def test_addresses_beyond_ascii_get_a_form_and_say_so(text: str, encoded: str) -> None:

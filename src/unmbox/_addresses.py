@@ -85,9 +85,9 @@ def read_wide(text: str) -> str:
 def _narrow(match: re.Match[str]) -> str:
     inside, bare = match.groups()
     address = (inside or bare or "").translate(_HALF)
-    if not _OF_ASCII.fullmatch(address):
+    if match[0].isascii() or not _OF_ASCII.fullmatch(address):
         return match[0]
-    return f" <{address}>" if inside else address
+    return address if bare else f"<{address}>" if match[0][0] == "<" else f" <{address}>"
 
 
 def find_address(text: str, end: int | None = None) -> tuple[int, int] | None:
