@@ -114,6 +114,49 @@ def test_a_repair(code: str, lines: list[bytes], after: list[bytes] | None) -> N
     assert codes(*found) == []
 
 
+def test_what_follows_a_parameter_is_kept_below() -> None:
+    value, original = repaired('Content-Disposition: inline; filename="日本.pdf" (my file)'.encode())
+    assert value == b"Content-Disposition: inline; filename*=UTF-8''%E6%97%A5%E6%9C%AC.pdf"
+    name, _, text = original.replace(b"\n", b"").partition(b": ")
+    assert name == b"X-Unmbox-Original-Content-Disposition"
+    assert decode_text(text) == 'inline; filename="日本.pdf" (my file)'
+
+
+def test_a_raw_boundary_stays_as_the_body_has_it() -> None:
+    field = b'Content-Type: multipart/mixed; boundary="b\xfc"; x="\xfc"'
+    eml = convert(b"\n".join([FROM, DATE, ID, field, b"", b""]), b"--b\xfc\n\ntext\n--b\xfc--\n")
+    assert eml.fields == [FROM, DATE, ID, field]
+    assert eml.repairs == (Repair("8bit-parameter", "Content-Type", applied=False, signature_impact=""),)
+    # The comment is no part of it.
+    [field, _] = repaired('Content-Type: multipart/mixed; boundary="b" (Grüße)'.encode())
+    assert field == b'Content-Type: multipart/mixed; boundary="b"'
+
+
+@pytest.mark.parametrize(
+    ("value", "after"),
+    [
+        # There are spaces to fold at.
+        (b" ".join([b"<a,b;%d@c.d>" % n for n in range(90)]), None),
+        (b"a; " + b" ".join([b'x="a;b,c"'] * 120), None),
+        # There are none, or not in these places.
+        (b",".join([b"<https://x.y/u?a=1,2;b=%d>" % n for n in range(60)]), (b">,<", b">, <")),
+        (b";".join([b'header.i="a;b,\\"c<d"'] * 60), (b'";', b'"; ')),
+        (b"".join([b"<a,b;%d@c.d>" % n for n in range(90)]), (b"><", b"> <")),
+    ],
+)
+def test_a_long_line_is_folded_where_its_value_stays_the_same(
+    value: bytes, after: tuple[bytes, bytes] | None
+) -> None:
+    for name in (b"References: ", b"List-Unsubscribe: ", b"Authentication-Results: "):
+        [field] = repaired(name + value)
+        assert field.replace(b"\n", b"") == name + (value.replace(*after) if after else value)
+
+
+def test_a_long_line_of_addresses_is_folded_before_anything_is_put_in() -> None:
+    value = b", ".join([b"a@b,c@d"] * 120)
+    assert repaired(b"To: " + value)[0].replace(b"\n", b"") == b"To: " + value
+
+
 def test_each_rule_has_a_test_and_says_what_it_is() -> None:
     assert len({rule.code for rule in RULES}) == len(RULES)
     for rule in RULES:

@@ -43,7 +43,9 @@ _WIDE = re.compile(
     re.DOTALL,
 )
 _HALF: Final = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
-_OF_ASCII = re.compile(r"[!#-'*+\-./-9=?A-Z^_`a-z{|}~]{1,64}@[0-9A-Za-z-]{1,63}(?:\.[0-9A-Za-z-]{1,63}){1,20}")
+_OF_ASCII = re.compile(
+    r"[!#-'*+\-./-9=?A-Z^_`a-z{|}~]{1,64}@[0-9A-Za-z-]{1,63}(?:\.[0-9A-Za-z-]{1,63}){1,20}"
+)
 
 
 class Mailbox(NamedTuple):
@@ -78,7 +80,7 @@ def split_mailboxes(text: str) -> Iterator[Mailbox]:
 
 
 def read_wide(text: str) -> str:
-    """Read ``＜a＠b．c＞`` and its like as the address that it spells, with brackets and at-sign of ASCII."""
+    """Read an address in letters, marks or brackets of full width as the one of ASCII that it spells."""
     return _WIDE.sub(_narrow, text) if "＠" in text or "＜" in text or "＞" in text else text
 
 

@@ -17,7 +17,7 @@ from unmbox import _encode, _made
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
 from unmbox._fields import ADDRESSES, MAX_LINE, Field
 from unmbox._message_id import normalise_message_id
-from unmbox._parameters import encode_parameters
+from unmbox._parameters import encode_parameters, has_raw_boundary
 from unmbox._signatures import DAMAGE
 
 _STRAY = re.compile(rb">?From (?![ \t]*:)").match
@@ -29,6 +29,9 @@ _PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
 _OF_A_KIND: Final = ADDRESSES | _PARAMETERS | STRUCTURED
 # Text in it is 7-bit, and still none that a reader would know to decode.
 _ISO_2022 = re.compile(rb"\x1b(?:\$|\(I)").search
+
+# Marks behind which a space may go (not those of quoted strings, or in brackets), and all that may not.
+_MARKS = re.compile(rb'("(?:[^"\\]|\\.)*"|\\.|<[^<>]*>(?!<))|<[^<>]*>|[,;](?![ \t])', re.DOTALL).sub
 
 _Apply = Callable[[Block], None]
 
@@ -244,16 +247,31 @@ def _8bit_address(block: Block) -> None:
         _refold(block, "8bit-address", field, encoded[0] if encoded else None)
         if encoded and field.raw.isascii():
             originals[id(field)] = Field(_as_text(name, text))
-    if originals:
-        both = ((field, originals.get(id(field))) for field in block.fields)
-        block.fields = [field for pair in both for field in pair if field]
+    _keep(block, originals)
 
 
 @_rule("8bit-parameter", "RFC 2231 §4", _CHANGES)
 def _8bit_parameter(block: Block) -> None:
-    """Raw 8-bit text in parameters (`filename=`, `name=`) is written as RFC 2231 has it."""
-    for field in _raw(block, _PARAMETERS):
-        _refold(block, "8bit-parameter", field, encode_parameters(block.text(field)))
+    """Raw 8-bit text in parameters (`filename=`, `name=`) is written as RFC 2231 has it.
+
+    A comment behind one is left out, and the field as it was is kept below it. A field whose boundary is raw
+    stays as it is, for the body has the same octets.
+    """
+    _encode_parameters(block, "8bit-parameter", _raw(block, _PARAMETERS))
+
+
+def _encode_parameters(block: Block, code: str, fields: list[Field], *, loose: bool = False) -> None:
+    originals: dict[int, Field] = {}
+    for field in fields:
+        name, text = prefixed(ORIGINAL, field), block.text(field)
+        if has_raw_boundary(text):
+            block.leave(code, field.name)
+            continue
+        value, left_out = encode_parameters(text, loose=loose)
+        _refold(block, code, field, value)
+        if left_out and field.key in _PARAMETERS and field.raw.isascii():
+            originals[id(field)] = Field(_as_text(name, text))
+    _keep(block, originals)
 
 
 @_rule("8bit-structured", "RFC 5322 §2.2", _CHANGES)
@@ -282,9 +300,18 @@ def _long_line(block: Block) -> None:
 
     Words of text that are too long become encoded-words, too long parameters are continued (RFC 2231 §3).
     """
-    for field in block.fields:
-        if len(field.raw) > MAX_LINE and max(map(len, field.raw.split(b"\n"))) > MAX_LINE:
-            _refold(block, "long-line", field, _loose(field.key, block.text(field)))
+    long = [field for field in block.fields if len(field.raw) > MAX_LINE and _has_long_line(field.raw)]
+    for field in long:
+        text = block.text(field)
+        folds = text.isascii() and "\x1b" not in text and _encode.fold(field.name.decode(), text)
+        if not folds and field.key in _PARAMETERS:
+            _encode_parameters(block, "long-line", [field], loose=True)
+        else:
+            _refold(block, "long-line", field, text if folds else _loose(field.key, text))
+
+
+def _has_long_line(raw: bytes) -> bool:
+    return max(map(len, raw.split(b"\n"))) > MAX_LINE
 
 
 def _loose(key: bytes, text: str) -> str | None:
@@ -292,8 +319,6 @@ def _loose(key: bytes, text: str) -> str | None:
     if key in ADDRESSES:
         encoded = _encode.encode_addresses(text, loose=True)
         return encoded[0] if encoded else None
-    if key in _PARAMETERS:
-        return encode_parameters(text, loose=True)
     if key in STRUCTURED:
         octets = text.encode("utf-8", "surrogateescape")
         return _loosened(_encode.percent_encoded(octets)).decode()
@@ -301,10 +326,15 @@ def _loose(key: bytes, text: str) -> str | None:
 
 
 def _loosened(octets: bytes) -> bytes:
-    """Return a structured value (References, Received) with spaces to fold at after its marks."""
-    for mark in (b",", b";"):
-        octets = octets.replace(mark, mark + b" ").replace(mark + b"  ", mark + b" ")
-    return octets.replace(b"><", b"> <")
+    """Return a structured value (References, Received) with spaces to fold at after its marks.
+
+    None goes into brackets or quotes: identifiers, addresses of pages and what was signed would be others.
+    """
+    return _MARKS(_with_space, octets)
+
+
+def _with_space(match: re.Match[bytes]) -> bytes:
+    return match[0] + b" " if match[1] is None else match[0]
 
 
 @_rule("missing-message-id", "RFC 5322 §3.6.4", _ADDS)
@@ -356,6 +386,13 @@ def _refold(block: Block, code: str, field: Field, value: str | None) -> None:
     """Give a field another value, or another name where there is no value that would fit into lines."""
     raw = None if value is None else _encode.fold(field.name.decode(), value)
     block.rewrite(code, field, raw or _as_text(prefixed(ORIGINAL, field), block.text(field)))
+
+
+def _keep(block: Block, originals: dict[int, Field]) -> None:
+    """Put fields below those (by `id`) that they were before."""
+    if originals:
+        both = ((field, originals.get(id(field))) for field in block.fields)
+        block.fields = [field for pair in both for field in pair if field]
 
 
 def _as_text(name: bytes, text: str) -> bytes:
