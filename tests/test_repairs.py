@@ -975,6 +975,27 @@ def test_a_name_may_hold_an_at(name: str) -> None:
     assert encode_addresses(f"{name} <x@y.jp>") == (f"{encoded_words(name)} <x@y.jp>", False)
 
 
+@pytest.mark.parametrize(
+    ("value", "name", "field"),
+    [
+        (b"a@b", "<a@b>", b"<a@b>"),
+        (b"a@b (c)", "<a@b>", b"<a@b>"),
+        (b"a@b (<c@d>)", "<a@b>", b"<a@b>"),
+        (b"(c)<a@b>", "<a@b>", b"(c)<a@b>"),
+        (b"<a@b> <c@d>", "<a@b>", b"<a@b> <c@d>"),
+        (b'<"a b"@c>', '<"a b"@c>', b'<"a b"@c>'),
+        (b"=?utf-8?B?PGFAYj4=?=", "<=?utf-8?B?PGFAYj4=?=>", b"<=?utf-8?B?PGFAYj4=?=>"),
+        (b"<a\n b@c>", "<ab@c>", b"<a\n b@c>"),
+        (b"<\xc3\xa9@b>", "<é@b>", b"<%C3%A9@b>"),
+    ],
+)
+def test_an_id_is_the_same_to_the_record_and_in_the_eml(value: bytes, name: str, field: bytes) -> None:
+    mailbox = b"\n".join([FROM_LINE, FROM, DATE, b"Message-ID: " + value, b"", b"", b""])
+    [message] = unmbox.messages(io.BytesIO(mailbox))
+    assert message.message_id == name
+    assert b"Message-ID: " + field in convert_mailbox(mailbox)[0].fields
+
+
 @given(st.text('<>()"\\ @a.none\xe9', max_size=12).map(lambda text: text.encode("latin-1")))
 def test_what_is_an_id_to_the_index_is_one_in_the_eml(value: bytes) -> None:
     eml = convert(b"\n".join([FROM, DATE, b"Message-Id: " + value, b"", b""]))

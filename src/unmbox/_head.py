@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -18,7 +17,6 @@ from unmbox.labels import Beside
 
 _DATE, _FROM, _MESSAGE_ID, _LABELS = b"date", b"from", b"message-id", b"x-gmail-labels"
 _NOBODY = b"<>,; \t\r\n"  # a From of these alone is empty
-_is_plain_id = re.compile(rb"<[!-;=@-~]+>").fullmatch  # without "?" there is no encoded-word in it
 _SHORT = 500  # octets of a value that is worth remembering
 
 
@@ -92,14 +90,15 @@ class MessageHead:
 
     @property
     def message_id(self) -> str | None:
-        """The Message-ID with its brackets, as written but for white space; None where there is none.
+        """The Message-ID in its brackets, without white space and comments; None where there is none.
 
         What tells no mail from another (``not set``) is none, and the first of several that does counts.
         """
         value = id_of(self)
-        if value is None:
+        name = value and normalise_message_id(value)
+        if not name:
             return None
-        return value.decode("ascii") if _is_plain_id(value) else "".join(_decode.decode_text(value).split())
+        return f"<{name.decode('ascii') if name.isascii() else _decode.decode_text(name)}>"
 
     @property
     def subject(self) -> str:

@@ -16,13 +16,12 @@ from typing import Final
 from unmbox import _encode, _made
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
 from unmbox._fields import ADDRESSES, MAX_LINE, Field
-from unmbox._message_id import normalise_message_id
+from unmbox._message_id import find_message_id
 from unmbox._parameters import encode_parameters, has_raw_boundary
 from unmbox._signatures import DAMAGE
 
 _STRAY = re.compile(rb">?From (?![ \t]*:)").match
 _NOT_A_NAME = re.compile(rb"[^\s:]*:").match
-_IN_BRACKETS = re.compile(rb"<[ \t]*[^<> \t][^<>]*>").search
 _BOOKKEEPING: Final = frozenset(b"content-length status x-status x-keywords x-uid x-imap x-imapbase".split())
 _ONCE: Final = frozenset(b"from subject date message-id to cc sender reply-to".split())
 _PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
@@ -190,11 +189,11 @@ def _bookkeeping(block: Block) -> None:
 def _bad_message_id(block: Block) -> None:
     """A Message-ID without brackets gets them; one that holds no identifier is moved out of the way."""
     for field in block.called(b"message-id"):
-        name = normalise_message_id(field.value)
-        if name is None:
+        found = find_message_id(field.value)
+        if found is None:
             block.rename("bad-message-id", field, ORIGINAL)
-        elif not _IN_BRACKETS(field.value):
-            block.rewrite("bad-message-id", field, field.name + b": <" + name + b">")
+        elif not found[1]:
+            block.rewrite("bad-message-id", field, field.name + b": <" + found[0] + b">")
 
 
 @_rule("bad-date", "RFC 5322 §3.3, §4.3", _REMOVES)
