@@ -26,7 +26,7 @@ from unmbox import _made as made
 from unmbox._block import Block
 from unmbox._decode import decode_text, parameter
 from unmbox._encode import encode_addresses, encoded_words
-from unmbox._fields import MAX_FIELDS, Field, join_fields, split_block, split_fields
+from unmbox._fields import MAX_FIELDS, Field, join_fields, names_nobody, split_block, split_fields
 from unmbox._headers import usual
 from unmbox._health import sound_fields
 from unmbox._judge import MAX_HEAD
@@ -87,6 +87,11 @@ def codes(*lines: bytes) -> list[str]:
         ("duplicate-field", [b"from: b@example.org"], [b"X-Unmbox-Duplicate-from: b@example.org"]),
         ("8bit-text", ["Subject: Ä b".encode()], [b"Subject: =?UTF-8?B?w4Q=?= b"]),
         ("8bit-text", [b'Subject: \x1b$B$"\x1b(B b'], [b"Subject: =?UTF-8?B?44GC?= b"]),
+        (
+            "8bit-text",
+            ["Keywords: Ä,b,=?utf-8?Q?c,d?= é".encode()],
+            [b"Keywords: =?UTF-8?B?w4Q=?=, b, =?utf-8?Q?c,d?= =?UTF-8?B?IMOp?="],
+        ),
         ("8bit-name", [b'Cc: \x1b$B$"\x1b(B <a@b>'], [b"Cc: =?UTF-8?B?44GC?= <a@b>"]),
         ("8bit-name", ["To: Ä <a@b>".encode()], [b"To: =?UTF-8?B?w4Q=?= <a@b>"]),
         ("8bit-name", ["List-ID: Ä <a.b>".encode()], [b"List-ID: =?UTF-8?B?w4Q=?= <a.b>"]),
@@ -103,6 +108,7 @@ def codes(*lines: bytes) -> list[str]:
         ("long-line", [b"References: " + b"<a@b>" * 250], None),
         ("long-line", [b"Content-Type: a/b" + b";c=d" * 300], None),
         ("long-line", [b"Received: " + b"x" * 1000], None),
+        ("long-line", [b"Keywords: " + b"word," * 200 + b"last"], None),
         ("long-line", [b"To: " + b"x" * 1000 + b"@b"], None),
         ("long-line", [b"Content-Disposition: attachment; filename=" + b"x" * 1000], None),
     ],
@@ -167,6 +173,37 @@ def test_each_rule_has_a_test_and_says_what_it_is() -> None:
     assert [rule.code for rule in RULES if f'"{rule.code}"' not in text] == []
 
 
+@pytest.mark.parametrize("value", [b"", b"<>", b'"" <>', b"(comment)", b"undisclosed:;", b"a b: ; (c),\n <>"])
+def test_a_from_that_names_nobody_is_moved(value: bytes) -> None:
+    eml = convert(b"\n".join([b"From: " + value, DATE, ID, b"", b""]))
+    assert eml.codes == ["empty-from", "missing-from"]
+    assert eml.fields[0] == b"From: ann@example.org"
+    assert eml.fields[1] == b"X-Unmbox-Original-From: " + value
+
+
+@pytest.mark.parametrize("value", [b'"a" <>', b"a (c)", b"a: b;", b'"": a', b"(a) b"])
+def test_a_from_that_names_anybody_stays(value: bytes) -> None:
+    assert convert(b"\n".join([b"From: " + value, DATE, ID, b"", b""])).codes == []
+
+
+@given(st.text('<>,;:"() a@\\\n', max_size=9).map(str.encode))
+def test_the_quick_look_takes_no_nobody_for_somebody(value: bytes) -> None:
+    value = re.sub(rb"\n+ *", b"\n ", value).strip()
+    block = b"\n".join([b"From: " + value, DATE, ID, b"", b""])
+    assert not (sound_fields(block) and names_nobody(value))
+
+
+def test_a_mark_before_the_first_field_is_taken_off() -> None:
+    mark = b"\xef\xbb\xbf"
+    eml = convert(b"\n".join([mark + mark + FROM, DATE, ID, b"", b""]))
+    assert eml.fields == [FROM, DATE, ID]
+    assert eml.repairs == (Repair("illegal-name", "From", applied=True, signature_impact=""),)
+    [message] = unmbox.messages(io.BytesIO(b"\n".join([FROM_LINE, mark + FROM, DATE, ID, b"", b"", b""])))
+    assert message["From"] == "a@example.org"
+    # What is no field without it is none.
+    assert convert(b"\n".join([mark + b"text", FROM, DATE, ID, b"", b""])).codes == ["no-field", "8bit-text"]
+
+
 def test_long_lines_are_folded_without_loss() -> None:
     assert repaired(b"X: " + b"a " * 500) == [b"X:" + b"\n".join([b" a" * 37, *[b" a" * 38] * 12, b" a" * 7])]
     (to,) = repaired(b"To: " + b",".join(b"a%d@example.org" % n for n in range(99)))
@@ -177,6 +214,8 @@ def test_long_lines_are_folded_without_loss() -> None:
     assert repaired(b"Received: " + b"x" * 1000)[0].replace(b"\n", b"").startswith(moved)
     eml = convert(b"\n".join([b"From: " + b"x" * 1000 + b"@b", DATE, ID, b"", b""]))
     assert eml.codes == ["long-line", "missing-from"]
+    [words] = repaired(b"Keywords: " + b"word," * 200 + b"last")
+    assert words.replace(b"\n", b"") == b"Keywords: " + b"word, " * 200 + b"last"
 
 
 def test_only_the_long_lines_field_is_folded_anew() -> None:

@@ -15,15 +15,15 @@ from typing import Final
 
 from unmbox import _encode, _made
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
-from unmbox._fields import ADDRESSES, MAX_LINE, Field
+from unmbox._fields import ADDRESSES, BOM, MAX_LINE, ONCE, Field, names_nobody
 from unmbox._message_id import find_message_id
 from unmbox._parameters import encode_parameters, has_raw_boundary
-from unmbox._signatures import DAMAGE
+from unmbox._signatures import DAMAGE, Signatures
 
 _STRAY = re.compile(rb">?From (?![ \t]*:)").match
+_FIRST_MARKS = re.compile(rb"\A(?:%b)+" % BOM).sub
 _NOT_A_NAME = re.compile(rb"[^\s:]*:").match
 _BOOKKEEPING: Final = frozenset(b"content-length status x-status x-keywords x-uid x-imap x-imapbase".split())
-_ONCE: Final = frozenset(b"from subject date message-id to cc sender reply-to".split())
 _PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
 _OF_A_KIND: Final = ADDRESSES | _PARAMETERS | STRUCTURED
 # Text in it is 7-bit, and still none that a reader would know to decode.
@@ -31,6 +31,11 @@ _ISO_2022 = re.compile(rb"\x1b(?:\$|\(I)").search
 
 # Marks behind which a space may go (not those of quoted strings, or in brackets), and all that may not.
 _MARKS = re.compile(rb'("(?:[^"\\]|\\.)*"|\\.|<[^<>]*>(?!<))|<[^<>]*>|[,;](?![ \t])', re.DOTALL).sub
+
+_WORDS: Final = b"keywords"  # RFC 5322 §3.6.5: phrases with commas between
+_PHRASE = re.compile(
+    r'(?:=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|"(?:[^"\\]|\\.)*"|\\.|[^,])+', re.DOTALL
+).finditer
 
 _Apply = Callable[[Block], None]
 
@@ -142,9 +147,24 @@ def _stray_from_line(block: Block) -> None:
             block.rewrite("stray-from-line", field, LINE + b": " + field.raw)
 
 
-@_rule("illegal-name", "RFC 5322 §2.2", _UNSIGNED)
+@_rule(
+    "illegal-name",
+    "RFC 5322 §2.2",
+    _UNSIGNED + " A mark stays where a signature names its field although it was missing.",
+)
 def _illegal_name(block: Block) -> None:
-    """A line whose name is empty, too long or not printable ASCII becomes an X-Unmbox-Line field."""
+    """A line whose name is empty, too long or not printable ASCII becomes an X-Unmbox-Line field.
+
+    But a byte order mark before the first field is taken off.
+    """
+    if block.fields and block.fields[0].raw.startswith(BOM):
+        first = block.fields[0]
+        plain = Field(_FIRST_MARKS(b"", first.raw))
+        impact = block.signatures.adding(plain.key)
+        if plain.key and block.decide("illegal-name", plain.name, impact):
+            first.put(plain.raw)
+            # One that covers the field, as a From, counts from now on.
+            block.signatures = Signatures(block.fields)
     for field in block.fields:
         if not field.key and _NOT_A_NAME(field.raw):
             block.rewrite("illegal-name", field, LINE + b": " + field.raw)
@@ -207,22 +227,30 @@ def _bad_date(block: Block) -> None:
 
 @_rule("empty-from", "RFC 5322 §3.6.2", _REMOVES)
 def _empty_from(block: Block) -> None:
-    """A From without a value, or with empty brackets alone, is moved out of the way."""
+    """A From without a value, or with empty brackets, quotes, groups or comments alone, is moved away."""
     for field in block.called(b"from"):
-        if not field.value.strip(b"<>,; \t"):
+        if names_nobody(field.value):
             block.rename("empty-from", field, ORIGINAL)
 
 
 @_rule("duplicate-field", "RFC 5322 §3.6", _REMOVES)
 def _duplicate_field(block: Block) -> None:
-    """Of several From, Subject, Date, Message-ID, To, Cc, Sender, Reply-To the first stays."""
-    seen: set[bytes] = set()
+    """Of several From, Subject, Date, Message-ID, To, Cc, Sender, Reply-To the first stays.
+
+    But of several From the one that is signed stays, where the others are not.
+    """
+    stays: dict[bytes, Field] = {}
     for field in block.fields:
-        if field.key in _ONCE:
-            if field.key in seen:
-                block.rename("duplicate-field", field, DUPLICATE)
-            else:
-                seen.add(field.key)
+        if field.key in ONCE:
+            stays.setdefault(field.key, field)
+    others = [field for field in block.fields if stays.get(field.key, field) is not field]
+    if any(field.key == b"from" for field in others):
+        signed = [field for field in block.called(b"from") if block.signatures.removing(field)]
+        if len(signed) == 1:
+            stays[b"from"] = signed[0]
+    for field in block.fields:
+        if stays.get(field.key, field) is not field:
+            block.rename("duplicate-field", field, DUPLICATE)
 
 
 @_rule("8bit-name", "RFC 2047 §5 (2), (3)", _CHANGES)
@@ -288,7 +316,10 @@ def _8bit_text(block: Block) -> None:
     So does raw ISO-2022-JP, which is 7-bit and unreadable all the same, here and in names and parameters.
     """
     for field in _raw(block, None):
-        _refold(block, "8bit-text", field, _encode.encode_text(block.text(field)))
+        text = block.text(field)
+        _refold(
+            block, "8bit-text", field, _phrases(text) if field.key == _WORDS else _encode.encode_text(text)
+        )
 
 
 @_rule(
@@ -321,7 +352,7 @@ def _loose(key: bytes, text: str) -> str | None:
     if key in STRUCTURED:
         octets = text.encode("utf-8", "surrogateescape")
         return _loosened(_encode.percent_encoded(octets)).decode()
-    return _encode.encode_text(text)
+    return _phrases(text) if key == _WORDS else _encode.encode_text(text)
 
 
 def _loosened(octets: bytes) -> bytes:
@@ -385,6 +416,11 @@ def _refold(block: Block, code: str, field: Field, value: str | None) -> None:
     """Give a field another value, or another name where there is no value that would fit into lines."""
     raw = None if value is None else _encode.fold(field.name.decode(), value)
     block.rewrite(code, field, raw or _as_text(prefixed(ORIGINAL, field), block.text(field)))
+
+
+def _phrases(text: str) -> str:
+    """Return a list of phrases, each encoded by itself: a comma inside of a word would be a part of it."""
+    return ", ".join(_encode.encode_text(match[0].strip(" \t")) for match in _PHRASE(text))
 
 
 def _keep(block: Block, originals: dict[int, Field]) -> None:
