@@ -110,6 +110,8 @@ def names(*fields: str | bytes, **options: Any) -> dict[str, str]:
         ('"Ann <a@b.c>"', [("Ann", "a@b.c")]),
         ('"a@b.c, d@e.f"', [("", "a@b.c"), ("", "d@e.f")]),
         ("a <> @b.c", [("a @b.c", "")]),
+        ('"Lee, Ann (a@b.c)"', [("Lee, Ann", "a@b.c")]),
+        ('"Lee (Acme) a@b.c"', [("Lee (Acme)", "a@b.c")]),
         ("Ann [mailto:a@b.c]", [("Ann", "a@b.c")]),
         ("Ann <MAILTO:a@b.c?subject=x>", [("Ann", "a@b.c")]),
         ("Ann a@b.c>", [("Ann", "a@b.c")]),

@@ -128,6 +128,14 @@ def test_what_follows_a_parameter_is_kept_below() -> None:
     assert decode_text(text) == 'inline; filename="日本.pdf" (my file)'
 
 
+def test_a_field_that_stays_has_no_original_below() -> None:
+    field = b'Content-Type: text/plain; name="%b" (a)' % (b"x" * 1100)
+    signature = b"DKIM-Signature: v=1; a=rsa-sha256; b=aaaa; bh=bbbb; d=x.y; s=s; h=from:content-type"
+    eml = convert(b"\n".join([signature, FROM, DATE, ID, field, b"", b""]))
+    assert eml.left_out == ["long-line"]
+    assert eml.fields == [signature, FROM, DATE, ID, field]
+
+
 def test_a_raw_boundary_stays_as_the_body_has_it() -> None:
     field = b'Content-Type: multipart/mixed; boundary="b\xfc"; x="\xfc"'
     eml = convert(b"\n".join([FROM, DATE, ID, field, b"", b""]), b"--b\xfc\n\ntext\n--b\xfc--\n")

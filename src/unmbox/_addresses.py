@@ -32,8 +32,8 @@ _SPACED = re.compile(r"(?<!\s)\s*([@.])\s*")
 _SPACED_OUT = re.compile(r"(?<!\s)(?:\s*(@)|\s+(\.))\s*")
 _HTML = re.compile(r"&lt;\s{0,9}([^\s&;<>]{1,254}@[^\s&;<>]{1,254})\s{0,9}&gt;?")
 # What is left around an address that has been taken out of a text, or before a name where no comma is.
-_OPENING: Final = " \t<[{"
-_CLOSING: Final = " \t\u3000>]},;、，；"
+_OPENING: Final = " \t\u3000<[{(,;"
+_CLOSING: Final = " \t\u3000>]}),;、，；"
 # An address in the full width of East Asian letters: quoted strings and escapes are let alone; then come
 # what stands in brackets, and what stands alone and is no name before brackets.
 _WIDE = re.compile(
@@ -215,7 +215,7 @@ class _Entry:
 
 def _before(text: str) -> str:
     """What stands before an address, without what is left of brackets."""
-    return text.strip(_OPENING + _CLOSING) if '"' not in text else text
+    return text.lstrip(_CLOSING).rstrip(_OPENING)
 
 
 def _in_brackets(content: str) -> list[str]:

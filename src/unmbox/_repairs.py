@@ -290,13 +290,13 @@ def _8bit_parameter(block: Block) -> None:
 def _encode_parameters(block: Block, code: str, fields: list[Field], *, loose: bool = False) -> None:
     originals: dict[int, Field] = {}
     for field in fields:
-        name, text = prefixed(ORIGINAL, field), block.text(field)
+        name, text, before = prefixed(ORIGINAL, field), block.text(field), field.raw
         if has_raw_boundary(text):
             block.leave(code, field.name)
             continue
         value, left_out = encode_parameters(text, loose=loose)
         _refold(block, code, field, value)
-        if left_out and field.key in _PARAMETERS and field.raw.isascii():
+        if left_out and field.key in _PARAMETERS and field.raw != before:
             originals[id(field)] = Field(_as_text(name, text))
     _keep(block, originals)
 
