@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmbox._dates import parse_asctime, parse_date, parse_envelope
+from unmbox._dates import parse_date, parse_envelope
 
 UTC = timezone.utc
 
@@ -62,6 +62,13 @@ def utc(*numbers: int) -> datetime:
         ("Tue, 19 Mar 2019 09:13:51 +00000", utc(2019, 3, 19, 9, 13, 51)),
         ("Di, 19 Mar 2019 09:13:51 +0100", utc(2019, 3, 19, 8, 13, 51)),
         ("RANDOM_DOW, 19 mar 2019 09:13:51 +0100", utc(2019, 3, 19, 8, 13, 51)),
+        ("Tue, 19 Mar 2019 9:13:5 - 0500", utc(2019, 3, 19, 14, 13, 5)),
+        ("Tue Mar 19 09:13:51 PM 2019", utc(2019, 3, 19, 21, 13, 51)),
+        ("2019-03-19 09:13:51 pm", utc(2019, 3, 19, 21, 13, 51)),
+        ("Tue, 19 Mar 2019 09:13:51 Pacific Daylight Time", utc(2019, 3, 19, 16, 13, 51)),
+        ("Tue, 19 Mar 2019 09:13:51 Pacific Islands Time", utc(2019, 3, 19, 9, 13, 51)),
+        # A parenthesis behind a backslash ends no comment.
+        (r"Tue, 19 Mar 2019 (a \) b) 09:13:51 +0100", utc(2019, 3, 19, 8, 13, 51)),
     ],
 )
 def test_dates_that_mail_holds(text: str, expected: datetime) -> None:
@@ -118,7 +125,8 @@ def test_what_python_writes_is_read_back(naive: datetime, minutes: int) -> None:
 
 @given(st.one_of(st.text(), st.binary()))
 def test_nothing_raises(text: str | bytes) -> None:
-    for found in (parse_date(text), parse_asctime(text)):
+    line = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    for found in (parse_date(text), parse_envelope(line)[1]):
         assert found is None or found.astimezone(UTC).tzinfo is UTC
 
 
@@ -168,6 +176,22 @@ def test_nothing_raises_on_pieces_of_dates(text: str) -> None:
         ("From a@b 2019-03-19 09:13", "a@b", utc(2019, 3, 19, 9, 13)),
         ("From a@b Fri Apr 17 01:05:26 20", "a@b", utc(2020, 4, 17, 1, 5, 26)),
         ("From jürgen@b Tue Mar 19 09:13:51 2019", "jürgen@b", utc(2019, 3, 19, 9, 13, 51)),
+        # The zone in parentheses, or twice; the half of the day; the year before the time.
+        ("From a@b Tue Mar 19 09:13:51 2019 +0900 (JST)", "a@b", utc(2019, 3, 19, 0, 13, 51)),
+        ("From a@b Tue Mar 19 09:13:51 2019 (JST)", "a@b", utc(2019, 3, 19, 0, 13, 51)),
+        ("From a@b Tue Mar 19 09:13:51 +0900 (JST) 2019", "a@b", utc(2019, 3, 19, 0, 13, 51)),
+        ("From a@b Tue, 19 Mar 2019 09:13:51 +0900 (JST)", "a@b", utc(2019, 3, 19, 0, 13, 51)),
+        ("From a@b 2019-03-19 09:13:51 (JST)", "a@b", utc(2019, 3, 19, 0, 13, 51)),
+        ("From a@b Tue Mar 19 01:00:00 PM 2019", "a@b", utc(2019, 3, 19, 13)),
+        ("From a@b Tue Mar 19 12:00:00 AM EST 2019", "a@b", utc(2019, 3, 19, 5)),
+        ("From a@b Sat Apr 12 2025 15:59:28", "a@b", utc(2025, 4, 12, 15, 59, 28)),
+        ("From a@b Sat Apr 12 2025 15:59:28 GMT+0900 (JST)", "a@b", utc(2025, 4, 12, 6, 59, 28)),
+        (
+            "From a@b Sat Apr 12 2025 15:59:28 GMT+0900 (Japan Standard Time)",
+            "a@b",
+            utc(2025, 4, 12, 6, 59, 28),
+        ),
+        ("From a@b Sat Apr 12 15:59:28 GMT+01:00 2025", "a@b", utc(2025, 4, 12, 14, 59, 28)),
         ("From ", "", None),
         ("From -", "-", None),
         ("From 1844674407370955161@xxx", "1844674407370955161@xxx", None),
@@ -179,8 +203,7 @@ def test_nothing_raises_on_pieces_of_dates(text: str) -> None:
 )
 def test_envelopes(line: str, sender: str, expected: datetime | None) -> None:
     assert parse_envelope(line.encode()) == (sender, expected)
-    assert parse_asctime(line) == expected
-    assert parse_asctime(line[5:].encode()) == expected
+    assert parse_envelope(line[5:].encode()) == (sender, expected)
 
 
 def test_octets_of_a_sender_are_not_lost() -> None:

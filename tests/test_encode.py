@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmbox import _encode, _repairs
-from unmbox._parameters import encode_parameters
+from unmbox._parameters import encode_parameters, has_raw_boundary
 
 # Line ends are the fold's business and NUL a repair of its own; the rest of Unicode may stand in a value.
 any_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0\x1b"))
@@ -165,6 +165,17 @@ def test_encode_addresses(text: str, encoded: str) -> None:
         ('"ü x"@b (c)', '"%C3%BC x"@b (c)'),
         ("<ü@" + "ä" * 300 + ">", "<%C3%BC@" + "%C3%A4" * 300 + ">"),
         ("<a@\udce9>", "<a@%E9>"),
+        # Marks that a domain's normal form would make ASCII are no syntax.
+        ("x@b．c，evil", "x@b%EF%BC%8Ec%EF%BC%8Cevil"),
+        ("x@b；y", "x@b%EF%BC%9By"),
+        ("a@b（c）", "a@b%EF%BC%88c%EF%BC%89"),
+        ("a@ﷺ.com", "a@%EF%B7%BA.com"),
+        ("x@℀.com", "x@%E2%84%80.com"),
+        ("x@ｂ．c", "x@b.c"),
+        # But they are one where an address is spelled in them.
+        ("山田太郎＜a@b.c＞", "=?UTF-8?B?5bGx55Sw5aSq6YOO?= <a@b.c>"),
+        ("山田 <ａ＠ｂ．ｃ>, x＠y.z", "=?UTF-8?B?5bGx55Sw?= <a@b.c>, x@y.z"),
+        ('"＜a@b.c＞" <d@e.f>, a＠b.c', "=?UTF-8?B?77ycYUBiLmPvvJ4=?= <d@e.f>, a@b.c"),
     ],
 )
 def test_addresses_beyond_ascii_get_a_form_and_say_so(text: str, encoded: str) -> None:
@@ -241,20 +252,47 @@ def test_names_and_addresses_come_out_as_they_went_in(people: list[tuple[str, st
         ("é/x; a=b", "%C3%A9/x; a=b"),
         ("a/b; (é)", "a/b; (%C3%A9)"),
         ("a/b; name=\udce9", "a/b; name*=unknown-8bit''%E9"),
+        # A semicolon is missing, or there are quotes inside.
+        ('a; n="é" size=12; c=d', "a; n*=UTF-8''%C3%A9; size=12; c=d"),
+        ('a; n="é"size="1" m="ü"', "a; n*=UTF-8''%C3%A9;size=\"1\"; m*=UTF-8''%C3%BC"),
+        ('a; n="é "b" c.txt"', "a; n*=UTF-8''%C3%A9%20%22b%22%20c.txt"),
+        # Two of the same name: readers would join them.
+        ("a; n=é; N=ü", "a; n*=UTF-8''%C3%A9; N=\"=?UTF-8?B?w7w=?=\""),
     ],
 )
 def test_encode_parameters(text: str, encoded: str) -> None:
-    assert encode_parameters(text) == encoded
+    assert encode_parameters(text) == (encoded, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoded"),
+    [
+        ('a; n="é.pdf" (my file); c=d', "a; n*=UTF-8''%C3%A9.pdf; c=d"),
+        ('text/plain; charset="utf-8" (Grüße)', 'text/plain; charset="utf-8"'),
+        ('a/b; boundary="b" (Grüße)', 'a/b; boundary="b"'),
+        ('a; n="é" m="ü" (c)', "a; n*=UTF-8''%C3%A9; m*=UTF-8''%C3%BC"),
+    ],
+)
+def test_what_follows_a_quoted_value_is_no_part_of_it(text: str, encoded: str) -> None:
+    assert encode_parameters(text) == (encoded, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "raw"),
+    [('a/b; boundary="b\udcfc"', True), ("a/b; Boundary=é", True), ('a/b; boundary="b" (é); n=é', False)],
+)
+def test_a_raw_boundary_is_known(text: str, raw: bool) -> None:
+    assert has_raw_boundary(text) is raw
 
 
 def test_parameters_are_loosened() -> None:
-    assert encode_parameters('a/b;c="d;e";f=g', loose=True) == 'a/b; c="d;e"; f=g'
+    assert encode_parameters('a/b;c="d;e";f=g', loose=True) == ('a/b; c="d;e"; f=g', False)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200))
 def test_file_names_come_out_as_they_went_in(name: str) -> None:
     quoted = re.sub(r'(["\\])', r"\\\1", name)
-    encoded = encode_parameters(f'attachment; filename="{quoted}"; size=1')
+    encoded, _ = encode_parameters(f'attachment; filename="{quoted}"; size=1')
     if name.isascii():
         assert encoded == f'attachment; filename="{quoted}"; size=1'
         return
@@ -300,4 +338,6 @@ def test_runs_of_white_space_that_fill_a_line_become_one_space() -> None:
 
 def test_loosened_and_percent_encoded() -> None:
     assert _repairs._loosened(b"<a><b>, c;d; e") == b"<a> <b>, c; d; e"
+    kept = b'<a,b;c@d> i="a;b,\\"c;d" (\\,) <x;y>'
+    assert _repairs._loosened(kept + b";z") == kept + b"; z"
     assert _encode.percent_encoded(b"a\xe9\x1b%41") == b"a%E9%1B%41"

@@ -28,9 +28,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_variant",
         (
             "_headers _message_id _codecs _frequencies _charset _prior _decode labels _dates _made "
-            "_fields _health _signatures _raw8 _encode _parameters _block _repairs _report"
+            "_fields _health _signatures _raw8 _addresses _encode _parameters _block _repairs _report"
         ),
-        "_addresses",
         "_auto",
         "_cells",
         "_names",

@@ -26,7 +26,7 @@ from unmbox import _made as made
 from unmbox._block import Block
 from unmbox._decode import decode_text
 from unmbox._encode import encode_addresses, encoded_words
-from unmbox._fields import MAX_FIELDS, Field, join_fields, split_block, split_fields
+from unmbox._fields import MAX_FIELDS, Field, join_fields, names_nobody, split_block, split_fields
 from unmbox._headers import usual
 from unmbox._health import sound_fields
 from unmbox._judge import MAX_HEAD
@@ -87,6 +87,11 @@ def codes(*lines: bytes) -> list[str]:
         ("duplicate-field", [b"from: b@example.org"], [b"X-Unmbox-Duplicate-from: b@example.org"]),
         ("8bit-text", ["Subject: Ä b".encode()], [b"Subject: =?UTF-8?B?w4Q=?= b"]),
         ("8bit-text", [b'Subject: \x1b$B$"\x1b(B b'], [b"Subject: =?UTF-8?B?44GC?= b"]),
+        (
+            "8bit-text",
+            ["Keywords: Ä,b,=?utf-8?Q?c,d?= é".encode()],
+            [b"Keywords: =?UTF-8?B?w4Q=?=, b, =?utf-8?Q?c,d?= =?UTF-8?B?IMOp?="],
+        ),
         ("8bit-name", [b'Cc: \x1b$B$"\x1b(B <a@b>'], [b"Cc: =?UTF-8?B?44GC?= <a@b>"]),
         ("8bit-name", ["To: Ä <a@b>".encode()], [b"To: =?UTF-8?B?w4Q=?= <a@b>"]),
         ("8bit-name", ["List-ID: Ä <a.b>".encode()], [b"List-ID: =?UTF-8?B?w4Q=?= <a.b>"]),
@@ -103,6 +108,7 @@ def codes(*lines: bytes) -> list[str]:
         ("long-line", [b"References: " + b"<a@b>" * 250], None),
         ("long-line", [b"Content-Type: a/b" + b";c=d" * 300], None),
         ("long-line", [b"Received: " + b"x" * 1000], None),
+        ("long-line", [b"Keywords: " + b"word," * 200 + b"last"], None),
         ("long-line", [b"To: " + b"x" * 1000 + b"@b"], None),
         ("long-line", [b"Content-Disposition: attachment; filename=" + b"x" * 1000], None),
     ],
@@ -112,6 +118,57 @@ def test_a_repair(code: str, lines: list[bytes], after: list[bytes] | None) -> N
     assert after is None or found == after
     assert code in codes(*lines)
     assert codes(*found) == []
+
+
+def test_what_follows_a_parameter_is_kept_below() -> None:
+    value, original = repaired('Content-Disposition: inline; filename="日本.pdf" (my file)'.encode())
+    assert value == b"Content-Disposition: inline; filename*=UTF-8''%E6%97%A5%E6%9C%AC.pdf"
+    name, _, text = original.replace(b"\n", b"").partition(b": ")
+    assert name == b"X-Unmbox-Original-Content-Disposition"
+    assert decode_text(text) == 'inline; filename="日本.pdf" (my file)'
+
+
+def test_a_field_that_stays_has_no_original_below() -> None:
+    field = b'Content-Type: text/plain; name="%b" (a)' % (b"x" * 1100)
+    signature = b"DKIM-Signature: v=1; a=rsa-sha256; b=aaaa; bh=bbbb; d=x.y; s=s; h=from:content-type"
+    eml = convert(b"\n".join([signature, FROM, DATE, ID, field, b"", b""]))
+    assert eml.left_out == ["long-line"]
+    assert eml.fields == [signature, FROM, DATE, ID, field]
+
+
+def test_a_raw_boundary_stays_as_the_body_has_it() -> None:
+    field = b'Content-Type: multipart/mixed; boundary="b\xfc"; x="\xfc"'
+    eml = convert(b"\n".join([FROM, DATE, ID, field, b"", b""]), b"--b\xfc\n\ntext\n--b\xfc--\n")
+    assert eml.fields == [FROM, DATE, ID, field]
+    assert eml.repairs == (Repair("8bit-parameter", "Content-Type", applied=False, signature_impact=""),)
+    # The comment is no part of it.
+    [field, _] = repaired('Content-Type: multipart/mixed; boundary="b" (Grüße)'.encode())
+    assert field == b'Content-Type: multipart/mixed; boundary="b"'
+
+
+@pytest.mark.parametrize(
+    ("value", "after"),
+    [
+        # There are spaces to fold at.
+        (b" ".join([b"<a,b;%d@c.d>" % n for n in range(90)]), None),
+        (b"a; " + b" ".join([b'x="a;b,c"'] * 120), None),
+        # There are none, or not in these places.
+        (b",".join([b"<https://x.y/u?a=1,2;b=%d>" % n for n in range(60)]), (b">,<", b">, <")),
+        (b";".join([b'header.i="a;b,\\"c<d"'] * 60), (b'";', b'"; ')),
+        (b"".join([b"<a,b;%d@c.d>" % n for n in range(90)]), (b"><", b"> <")),
+    ],
+)
+def test_a_long_line_is_folded_where_its_value_stays_the_same(
+    value: bytes, after: tuple[bytes, bytes] | None
+) -> None:
+    for name in (b"References: ", b"List-Unsubscribe: ", b"Authentication-Results: "):
+        [field] = repaired(name + value)
+        assert field.replace(b"\n", b"") == name + (value.replace(*after) if after else value)
+
+
+def test_a_long_line_of_addresses_is_folded_before_anything_is_put_in() -> None:
+    value = b", ".join([b"a@b,c@d"] * 120)
+    assert repaired(b"To: " + value)[0].replace(b"\n", b"") == b"To: " + value
 
 
 def test_each_rule_has_a_test_and_says_what_it_is() -> None:
@@ -124,6 +181,37 @@ def test_each_rule_has_a_test_and_says_what_it_is() -> None:
     assert [rule.code for rule in RULES if f'"{rule.code}"' not in text] == []
 
 
+@pytest.mark.parametrize("value", [b"", b"<>", b'"" <>', b"(comment)", b"undisclosed:;", b"a b: ; (c),\n <>"])
+def test_a_from_that_names_nobody_is_moved(value: bytes) -> None:
+    eml = convert(b"\n".join([b"From: " + value, DATE, ID, b"", b""]))
+    assert eml.codes == ["empty-from", "missing-from"]
+    assert eml.fields[0] == b"From: ann@example.org"
+    assert eml.fields[1] == b"X-Unmbox-Original-From: " + value
+
+
+@pytest.mark.parametrize("value", [b'"a" <>', b"a (c)", b"a: b;", b'"": a', b"(a) b"])
+def test_a_from_that_names_anybody_stays(value: bytes) -> None:
+    assert convert(b"\n".join([b"From: " + value, DATE, ID, b"", b""])).codes == []
+
+
+@given(st.text('<>,;:"() a@\\\n', max_size=9).map(str.encode))
+def test_the_quick_look_takes_no_nobody_for_somebody(value: bytes) -> None:
+    value = re.sub(rb"\n+ *", b"\n ", value).strip()
+    block = b"\n".join([b"From: " + value, DATE, ID, b"", b""])
+    assert not (sound_fields(block) and names_nobody(value))
+
+
+def test_a_mark_before_the_first_field_is_taken_off() -> None:
+    mark = b"\xef\xbb\xbf"
+    eml = convert(b"\n".join([mark + mark + FROM, DATE, ID, b"", b""]))
+    assert eml.fields == [FROM, DATE, ID]
+    assert eml.repairs == (Repair("illegal-name", "From", applied=True, signature_impact=""),)
+    [message] = unmbox.messages(io.BytesIO(b"\n".join([FROM_LINE, mark + FROM, DATE, ID, b"", b"", b""])))
+    assert message["From"] == "a@example.org"
+    # What is no field without it is none.
+    assert convert(b"\n".join([mark + b"text", FROM, DATE, ID, b"", b""])).codes == ["no-field", "8bit-text"]
+
+
 def test_long_lines_are_folded_without_loss() -> None:
     assert repaired(b"X: " + b"a " * 500) == [b"X:" + b"\n".join([b" a" * 37, *[b" a" * 38] * 12, b" a" * 7])]
     (to,) = repaired(b"To: " + b",".join(b"a%d@example.org" % n for n in range(99)))
@@ -134,6 +222,8 @@ def test_long_lines_are_folded_without_loss() -> None:
     assert repaired(b"Received: " + b"x" * 1000)[0].replace(b"\n", b"").startswith(moved)
     eml = convert(b"\n".join([b"From: " + b"x" * 1000 + b"@b", DATE, ID, b"", b""]))
     assert eml.codes == ["long-line", "missing-from"]
+    [words] = repaired(b"Keywords: " + b"word," * 200 + b"last")
+    assert words.replace(b"\n", b"") == b"Keywords: " + b"word, " * 200 + b"last"
 
 
 def test_only_the_long_lines_field_is_folded_anew() -> None:
@@ -306,6 +396,9 @@ SOUND_DATES = [
     b"Sat, 20 Sep 2008 20:04:30 +0300 (\xf9\xf2)",
     b"Wed, 19 Mar 2019 10:13:51 +0100",
     b"29 Feb 2020 00:00:00 Z",
+    b"Tue, 19 Mar 2019 10:13:51 UTC",
+    b"Tue, 19 Mar 2019 10:13:51 PDT",
+    b"Tue, 19 Mar 2019 10:13:51 -0000",
     b"Tue,\n 19 Mar 2019\n\t10:13:51 +0100",
 ]
 BAD_DATES = {
@@ -313,7 +406,7 @@ BAD_DATES = {
     b"today": None,
     b"31 Feb 2019 10:13:51 +0100": None,
     b"Tue, 19 Mar 2019 25:13:51 +0100": None,
-    b"Tue, 19 Mar 2019 10:13:51 +0175": b"Tue, 19 Mar 2019 10:13:51 +0000",
+    b"Tue, 19 Mar 2019 10:13:51 +0175": b"Tue, 19 Mar 2019 10:13:51 -0000",
     b"Tue, 19 Mar 2019 10:13:51": b"Tue, 19 Mar 2019 10:13:51 -0000",
     b"2019-03-19 10:13:51": b"Tue, 19 Mar 2019 10:13:51 -0000",
     b"2019-03-19T10:13:51+01:00": b"Tue, 19 Mar 2019 10:13:51 +0100",
@@ -321,6 +414,20 @@ BAD_DATES = {
     b"Di, 19 Mar 2019 10:13:51 +0100": b"Tue, 19 Mar 2019 10:13:51 +0100",
     b"19-Mar-2019 10:13:51 +0100": b"Tue, 19 Mar 2019 10:13:51 +0100",
     b"Tue, 19 Mar 2019 10:13:51 \xa0+0100": b"Tue, 19 Mar 2019 10:13:51 +0100",
+    # What readers by the RFC take for a time of no known zone.
+    b"Tue, 19 Mar 2019 10:13:51 PM": b"Tue, 19 Mar 2019 22:13:51 -0000",
+    b"Tue, 19 Mar 2019 10:13:51 JST": b"Tue, 19 Mar 2019 10:13:51 +0900",
+    b"Tue, 19 Mar 2019 10:13:51 CEST": b"Tue, 19 Mar 2019 10:13:51 +0200",
+    b"Tue, 19 Mar 2019 10:13:51 XYZ": b"Tue, 19 Mar 2019 10:13:51 -0000",
+    # A zone is claimed where there is one, and only there.
+    b"Tuesday, March 19, 2019 10:13 PM": b"Tue, 19 Mar 2019 22:13:00 -0000",
+    b"Tue, 19 Mar 2019 10:13:51 Asia/Tokyo": b"Tue, 19 Mar 2019 10:13:51 -0000",
+    b"Tue, 19 Mar 2019 10:13:51 Eastern Standard Time": b"Tue, 19 Mar 2019 10:13:51 -0500",
+    b"Tue, 19 Mar 2019 10:13:51 Somewhere Standard Time": b"Tue, 19 Mar 2019 10:13:51 -0000",
+    b"Tue, 19 Mar 2019 9:13:5 +0000": b"Tue, 19 Mar 2019 09:13:05 +0000",
+    b"Tue, 19 Mar 2019 9:13:5 -0000": b"Tue, 19 Mar 2019 09:13:05 -0000",
+    b"Tue, 19 Mar 2019 10:13:51 - 0500": b"Tue, 19 Mar 2019 10:13:51 -0500",
+    b"Tue Mar 19 10:13:51 GMT 2019": b"Tue, 19 Mar 2019 10:13:51 +0000",
 }
 
 
@@ -913,6 +1020,27 @@ def test_raw_japanese_as_it_was_meant(subject: bytes, text: str) -> None:
 @pytest.mark.parametrize("name", ["山田@営業", "山田@営業 太郎", "＠山田 a@営業"])
 def test_a_name_may_hold_an_at(name: str) -> None:
     assert encode_addresses(f"{name} <x@y.jp>") == (f"{encoded_words(name)} <x@y.jp>", False)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "field"),
+    [
+        (b"a@b", "<a@b>", b"<a@b>"),
+        (b"a@b (c)", "<a@b>", b"<a@b>"),
+        (b"a@b (<c@d>)", "<a@b>", b"<a@b>"),
+        (b"(c)<a@b>", "<a@b>", b"(c)<a@b>"),
+        (b"<a@b> <c@d>", "<a@b>", b"<a@b> <c@d>"),
+        (b'<"a b"@c>', '<"a b"@c>', b'<"a b"@c>'),
+        (b"=?utf-8?B?PGFAYj4=?=", "<=?utf-8?B?PGFAYj4=?=>", b"<=?utf-8?B?PGFAYj4=?=>"),
+        (b"<a\n b@c>", "<ab@c>", b"<a\n b@c>"),
+        (b"<\xc3\xa9@b>", "<é@b>", b"<%C3%A9@b>"),
+    ],
+)
+def test_an_id_is_the_same_to_the_record_and_in_the_eml(value: bytes, name: str, field: bytes) -> None:
+    mailbox = b"\n".join([FROM_LINE, FROM, DATE, b"Message-ID: " + value, b"", b"", b""])
+    [message] = unmbox.messages(io.BytesIO(mailbox))
+    assert message.message_id == name
+    assert b"Message-ID: " + field in convert_mailbox(mailbox)[0].fields
 
 
 @given(st.text('<>()"\\ @a.none\xe9', max_size=12).map(lambda text: text.encode("latin-1")))

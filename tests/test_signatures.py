@@ -408,6 +408,34 @@ def test_a_duplicate_above_the_signed_one_is_the_one_that_stays() -> None:
     assert verifies(eml.octets)
 
 
+@every_policy
+def test_of_several_from_the_signed_one_stays(policy: tuple[bytes, bytes]) -> None:
+    message = signed(policy, names=[b"from", b"subject"])
+    for added in (b"From: evil@example.net\n", b"From: one@example.net\nFrom: two@example.net\n"):
+        eml = repaired(added + message)
+        assert set(eml.codes) == {"duplicate-field"}
+        assert not eml.left_out
+        assert not faults(eml.octets)
+        assert verifies(eml.octets)
+        assert b"\nFrom:  Ann  <ann@example.org>" in eml.header
+        assert eml.octets == added.replace(b"From", b"X-Unmbox-Duplicate-From").replace(b"\n", b"\r\n") + (
+            message.replace(b"\n", b"\r\n")
+        )
+    # One that covers both holds both.
+    both = signed(policy, names=[b"from", b"from"], fields=b"From: evil@example.net\n" + FIELDS)
+    assert repaired(both).left_out == ["duplicate-field"]
+
+
+def test_a_mark_before_a_field_stays_where_a_signature_names_it_as_missing() -> None:
+    message = signed(names=[b"from", b"list-id"])
+    eml = repaired(b"\xef\xbb\xbfX-Other: a\n" + message)
+    assert eml.header.startswith(b"X-Other: a\n")
+    assert verifies(eml.octets)
+    eml = repaired(b"\xef\xbb\xbfList-Id: a\n" + message)
+    assert eml.left_out == ["illegal-name"]
+    assert verifies(eml.octets)
+
+
 def test_a_bare_cr_before_a_line_end_is_no_part_of_what_was_signed() -> None:
     header, body = halves(signed((b"simple", b"simple")))
     eml = convert(header.replace(b"\n", b"\r\r\n"), body)

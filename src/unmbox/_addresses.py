@@ -15,16 +15,37 @@ MAX_ADDRESS: Final = 254
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_MARK = re.compile(r'["()<,;:]')
+_LITERAL = re.compile(r"\[[^\[\]@<>\s]{1,100}\]")
+# A domain in brackets holds colons (RFC 5322 §3.4.1).
+_MARK = re.compile(rf'@{_LITERAL.pattern}|\b(?i:mailto):|["()<,;:]')
 _PARENTHESIS = re.compile(r"\\.|[()]", re.DOTALL)
 _ANGLE = re.compile(r"([^<>]*)(>*)")
 _UNCLOSED = re.compile(r"([^<>,;]*)")
-_CUT = re.compile(r"[\s,;<>]")
+_CUT = re.compile(r"[\s,;<>]+")
 # RFC 5322 §3.2.3: what may stand in an address without quotes, its dots included; and what may not.
 _ATOMS = re.compile(r'[^\s()<>\[\],;:\\"@]+')
 _NO_ATOM = re.compile(r'[\s()<>\[\],;:\\"@]')
-_LITERAL = re.compile(r"\[[^\[\]\s]{1,100}\]")
+_PLAIN = re.compile(rf"{_ATOMS.pattern}@{_ATOMS.pattern}")
 _BLANKS = re.compile(r"\s+")
+# RFC 5322 §4.4: blanks and folds around at-sign and dots; but outside of brackets "Dr. a@b" has a name.
+_SPACED = re.compile(r"(?<!\s)\s*([@.])\s*")
+_SPACED_OUT = re.compile(r"(?<!\s)(?:\s*(@)|\s+(\.))\s*")
+_HTML = re.compile(r"&lt;\s{0,9}([^\s&;<>]{1,254}@[^\s&;<>]{1,254})\s{0,9}&gt;?")
+# What is left around an address that has been taken out of a text, or before a name where no comma is.
+_OPENING: Final = " \t\u3000<[{(,;"
+_CLOSING: Final = " \t\u3000>]}),;、，；"
+# An address in the full width of East Asian letters: quoted strings and escapes are let alone; then come
+# what stands in brackets, and what stands alone and is no name before brackets.
+_WIDE = re.compile(
+    r'\\.|"(?:[^"\\]|\\.)*"'
+    r'|[<＜][ \t\u3000]{0,9}([^\s<>＜＞"(),;]{3,320})[ \t\u3000]{0,9}[>＞]'
+    r'|(?<![^\s,;])([^\s<>＜＞"(),;@＠]{1,64}[@＠][^\s<>＜＞"(),;@＠]{1,255})(?![^\s,;]|[^,;<＜"]{0,200}[<＜])',
+    re.DOTALL,
+)
+_HALF: Final = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
+_OF_ASCII = re.compile(
+    r"[!#-'*+\-./-9=?A-Z^_`a-z{|}~]{1,64}@[0-9A-Za-z-]{1,63}(?:\.[0-9A-Za-z-]{1,63}){1,20}"
+)
 
 
 class Mailbox(NamedTuple):
@@ -40,9 +61,10 @@ def split_mailboxes(text: str) -> Iterator[Mailbox]:
     RFC 5322 §3.4, obsolete routes, comments as names and groups (whose names are dropped), and what programs
     write instead: ``Family, Given <a@b>`` without quotes, semicolons, missing brackets or quotes.
     """
+    text = _HTML.sub(r"<\1>", read_wide(text)) if "&lt;" in text else read_wide(text)
     held = ""  # a name that a comma has cut off from the rest of it
     for entry, end in _entries(text):
-        mailbox = entry.mailbox()
+        mailbox, *others = entry.mailboxes()
         if held and mailbox.address and entry.angle:
             mailbox = Mailbox(f"{held}, {mailbox.name}" if mailbox.name else held, mailbox.address)
         elif held:
@@ -52,13 +74,27 @@ def split_mailboxes(text: str) -> Iterator[Mailbox]:
             held = mailbox.name
         elif mailbox.name or mailbox.address:
             yield mailbox
+        yield from others
     if held:
         yield Mailbox(held, "")
 
 
-def find_address(text: str) -> tuple[int, int] | None:
-    """Where in `text` the last address stands, None where there is none."""
-    at = text.rfind("@")
+def read_wide(text: str) -> str:
+    """Read an address in letters, marks or brackets of full width as the one of ASCII that it spells."""
+    return _WIDE.sub(_narrow, text) if "＠" in text or "＜" in text or "＞" in text else text
+
+
+def _narrow(match: re.Match[str]) -> str:
+    inside, bare = match.groups()
+    address = (inside or bare or "").translate(_HALF)
+    if match[0].isascii() or not _OF_ASCII.fullmatch(address):
+        return match[0]
+    return address if bare else f"<{address}>" if match[0][0] == "<" else f" <{address}>"
+
+
+def find_address(text: str, end: int | None = None) -> tuple[int, int] | None:
+    """Where in `text` the last address stands whose at-sign is before `end`, None where there is none."""
+    at = text.rfind("@", 0, end)
     if at < 1:
         return None
     match = (_LITERAL if text.startswith("[", at + 1) else _ATOMS).match(text, at + 1)
@@ -96,31 +132,105 @@ def tidy(name: str) -> str:
 class _Entry:
     """One entry under way."""
 
-    __slots__ = ("angle", "comment", "words")
+    __slots__ = ("angle", "comment", "others", "size", "words")
 
     def __init__(self) -> None:
         self.words: list[str] = []  # as written
-        self.angle: str | None = None
+        self.angle: str | None = None  # the address in brackets, empty where these hold none
+        self.others: list[str] = []  # more of them between the same brackets
+        self.size = 0  # how many words stand before the brackets
         self.comment = ""
 
-    def mailbox(self) -> Mailbox:
+    def open(self, content: str) -> _Entry | None:
+        """Take what stands in brackets; return the next entry, where it is one and no comma came before."""
+        found = _in_brackets(content)
+        if self.angle and found:
+            if found == [self.angle]:
+                return None
+            following = _Entry()
+            following.words = ["".join(self.words[self.size :]).lstrip(_CLOSING)]
+            del self.words[self.size :]
+            following.open(content)
+            return following
+        if found or self.angle is None:
+            self.angle, *self.others = found or [""]
+            self.words.append(" ")
+            self.size = len(self.words)
+        return None
+
+    def mailboxes(self) -> list[Mailbox]:
+        """The entry's mailbox, and others that no comma sets apart from it."""
+        if self.angle:
+            others = [self._named("", address, "") for address in self.others]
+            after = "".join(self.words[self.size :])
+            if "@" in after and '"' not in after and "." in after.rpartition("@")[2] and find_address(after):
+                del self.words[self.size :]
+                others += self._bare(after.lstrip(_CLOSING))
+            return [self._named("".join(self.words), self.angle), *filter(any, others)]
         text = "".join(self.words)
-        if self.angle is not None:
-            found = find_address(self.angle)
-            if found:
-                return self._named(text, self.angle[slice(*found)])
+        quoted = _QUOTED.fullmatch(text.strip())
+        if quoted and "@" in text:
+            # All of it was put in quotes, or into an encoded-word.
+            text = _ESCAPED.sub(r"\1", quoted[1])
+            entries = (entry for entry, _ in _entries(text) if entry.angle)
+            boxes = [box for entry in entries for box in entry.mailboxes() if box.address]
+            if boxes:
+                return boxes
+        return self._bare(text)
+
+    def _bare(self, text: str) -> list[Mailbox]:
+        """The mailboxes of text without brackets: each address, and what stands before it as its name."""
+        whole = _SPACED_OUT.sub(r"\1\2", text.strip())
+        if self.angle is None and _PLAIN.fullmatch(whole) and "." in whole.rpartition("@")[2]:
+            return [self._named("", whole)]
         found = find_address(text)
         if not found:
-            return Mailbox(_unquoted(text) or tidy(self.comment), "")
-        start, end = found
-        return self._named(f"{text[:start]} {text[end:]}", text[start:end])
+            return [Mailbox(_unquoted(text) or tidy(self.comment), "")]
+        places = [found]
+        quotes = text.count('"', 0, found[0])
+        while found := find_address(text, places[-1][0]):
+            quotes -= text.count('"', found[0], places[-1][0])
+            if quotes % 2 or "." not in text[slice(*found)].rpartition("@")[2]:
+                break  # a name may hold an at-sign
+            places.append(found)
+        boxes: list[Mailbox] = []
+        before = 0
+        for start, end in reversed(places):
+            name = _before(text[before:start])
+            if start == places[0][0]:
+                name += " " + text[end:].lstrip(_CLOSING)
+            boxes.append(self._named(name, text[start:end], "" if boxes else None))
+            before = end
+        return [boxes[0], *filter(any, boxes[1:])]
 
-    def _named(self, text: str, address: str) -> Mailbox:
+    def _named(self, text: str, address: str, comment: str | None = None) -> Mailbox:
+        if address[0] == address[-1] == "'" and find_address(address[1:-1]):
+            address = address[1:-1]  # as Outlook shows those without a name
         address = normalise(address.rstrip("."))
         if len(address.encode("utf-8", "replace")) > MAX_ADDRESS or address.endswith("@"):
             address = ""
-        name = _unquoted(text) or tidy(self.comment)
+        name = _unquoted(text) or tidy(self.comment if comment is None else comment)
         return Mailbox("" if key_of(name) == key_of(address) else name, address)
+
+
+def _before(text: str) -> str:
+    """What stands before an address, without what is left of brackets."""
+    return text.lstrip(_CLOSING).rstrip(_OPENING)
+
+
+def _in_brackets(content: str) -> list[str]:
+    """The addresses that stand between two brackets: one, but for what programs write."""
+    content = content.strip()
+    if content[:7].lower() == "mailto:":
+        content = content[7:].partition("?")[0]
+    if content.startswith("@"):
+        content = content.rpartition(":")[2].strip()  # RFC 5322 §4.4: a route
+    if content.startswith('"'):
+        parts = [content]
+    else:
+        whole = _SPACED.sub(r"\1", content)
+        parts = [whole] if _PLAIN.fullmatch(whole) else _CUT.split(content)
+    return [part[slice(*found)] for part in parts if (found := find_address(part))]
 
 
 def _unquoted(text: str) -> str:
@@ -136,6 +246,8 @@ def _entries(text: str) -> Iterator[tuple[_Entry, str]]:
     while match := _MARK.search(text, at):
         entry.words.append(text[at : match.start()])
         mark, at = match[0], match.end()
+        if mark[0] == "@":
+            entry.words.append(mark)
         if mark in closing:
             end = _end_of(text, match.start()) if closing[mark] else -1
             if end < 0:
@@ -148,12 +260,11 @@ def _entries(text: str) -> Iterator[tuple[_Entry, str]]:
                 entry.words.append(text[match.start() : end])
             at = end
         elif mark == "<":
-            at, address = _inside(text, at)
-            address = address.strip().removeprefix("mailto:")
-            if address.startswith("@"):
-                address = address.rpartition(":")[2]  # RFC 5322 §4.4: a route
-            if "@" in address or entry.angle is None:
-                entry.angle = address if address.startswith('"') else _CUT.split(address, maxsplit=1)[0]
+            at, content = _inside(text, at)
+            following = entry.open(content)
+            if following:
+                yield entry, ""
+                entry = following
         elif mark == ":":
             entry = _Entry()  # what stood before was a group's name
         elif mark in ",;":

@@ -51,10 +51,11 @@ _DAY = r"(?P<day>[0-9]{1,2})"
 _YEAR = r"(?P<year>[0-9]{4}|[0-9]{2})(?![0-9:])"
 _ANY_YEAR = r"(?P<year>[0-9]{2,4})(?![0-9:])"
 _DOW = r"(?:mon|tue|wed|thu|fri|sat|sun)"
-_ZONE = r"(?:[+-][0-9]{4}|[a-z]{1,6}(?:[+-][0-9]{1,4})?)"
-_ISO = r"(?P<year>[0-9]{4})[-/](?P<month>[0-9]{1,2})[-/]" + _DAY + r"(?:t|\s+)" + _TIME
+_ZONE = r"\(?(?:[+-][0-9]{2}:?[0-9]{2}|[a-z]{1,6}(?:[+-][0-9]{1,2}(?::?[0-9]{2})?)?)\)?"
+_ZONES = rf"(?:\s+{_ZONE}){{0,2}}"
+_ISO = r"(?P<year>[0-9]{4})[-/](?P<month>[0-9]{1,2})[-/]" + _DAY + r"(?:t|\s+)" + _TIME12
 
-_ASCTIME = rf"{_DOW}[a-z]*,?\s+{_MONTH}\s+{_DAY},?\s+{_TIME}(?P<zone>(?:\s+{_ZONE}){{0,2}})\s+{_YEAR}"
+_ASCTIME = rf"{_DOW}[a-z]*,?\s+{_MONTH}\s+{_DAY},?\s+{_TIME12}(?P<zone>{_ZONES})\s+{_YEAR}"
 _FLAGS = re.ASCII | re.IGNORECASE
 
 # The form of nearly all mail, to be taken apart by one match.
@@ -78,11 +79,13 @@ _PLAIN = re.compile(
     rb"[ \t](?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z][a-z]) ([ 0-9][0-9]) "
     rb"([0-9][0-9]):([0-9][0-9]):([0-9][0-9]) (?:([+-][0-9]{4}) )?((?:19|20)[0-9][0-9])\Z"
 ).match
-_TAIL = r"(?:\s+remote\s+from\s+\S+)?\s*\Z"
+# JavaScript names the zone once more, in words; UUCP says by whom it was sent on.
+_TAIL = r"(?:\s+\([^()]{1,60}\))?(?:\s+remote\s+from\s+\S+)?\s*\Z"
 _LINE_FORMS = (
-    rf"{_ASCTIME}(?P<rest>(?:\s+{_ZONE}){{0,2}})",
-    rf"(?:{_DOW}[a-z]*,?\s+)?{_DAY}[\s-]{_MONTH}[\s-]{_YEAR}\s+{_TIME}(?P<rest>(?:\s+{_ZONE}){{0,2}})",
-    rf"{_ISO}(?P<rest>\s*[+-][0-9]{{2}}:?[0-9]{{2}}|(?:\s*{_ZONE})?)",
+    rf"{_ASCTIME}(?P<rest>{_ZONES})",
+    rf"{_DOW}[a-z]*,?\s+{_MONTH}\s+{_DAY},?\s+{_YEAR},?\s+{_TIME12}(?P<rest>{_ZONES})",
+    rf"(?:{_DOW}[a-z]*,?\s+)?{_DAY}[\s-]{_MONTH}[\s-]{_YEAR}\s+{_TIME12}(?P<rest>{_ZONES})",
+    rf"{_ISO}(?P<rest>(?:\s*{_ZONE})?)",
 )
 
 
@@ -97,8 +100,12 @@ def _of_lines() -> list[Callable[[str], re.Match[str] | None]]:
     return [re.compile(rf"(?<!\S){form}{_TAIL}", _FLAGS).search for form in _LINE_FORMS]
 
 
-_NUMERIC = re.compile(r"([+-])([0-9]{1,2}):?([0-9]{2})?(?![0-9])").search
+_NUMERIC = re.compile(r"([+-]) ?([0-9]{1,2}):?([0-9]{2})?(?![0-9])").search
 _NAME = re.compile(r"\b[a-z]+", _FLAGS).findall
+_IN_FULL = re.compile(
+    r" *([ecmp])(?:astern|entral|ountain|acific) ([sd])(?:tandard|aylight) time\b", _FLAGS
+).match
+_COMMENT_MARK = re.compile(r"(\\.|[()])", re.DOTALL)
 
 
 def parse_date(text: str | bytes) -> datetime | None:
@@ -119,7 +126,13 @@ def parse_date(text: str | bytes) -> datetime | None:
             )  # fmt: skip
         except (KeyError, ValueError):
             pass  # a leap second or a month that is none: the long way decides
-    text = " ".join(_without_comments(text[:_LIMIT]).split())
+    found = parse_zoned(text)
+    return found and found[0]
+
+
+def parse_zoned(text: str) -> tuple[datetime, bool] | None:
+    """The same, and whether it says its zone: ``-0000`` and names that nobody knows do not."""
+    text = " ".join(without_comments(text[:_LIMIT]).split())
     for form in _of_fields():
         match = form(text)
         if match is not None:
@@ -153,22 +166,11 @@ def parse_envelope(line: bytes) -> tuple[str, datetime | None]:
     for form in _of_lines():
         found = form(text)
         if found is not None and (value := _value(found)) is not None:
-            return text[: found.start()].strip(), value
+            return text[: found.start()].strip(), value[0]
     return text.strip(), None
 
 
-def parse_asctime(text: str | bytes) -> datetime | None:
-    """Return the date that ends a From_ line (`text`: the line, or what follows ``From ``), or None.
-
-    Takes asctime with the zone on either side of the year, named zones, no seconds, long months,
-    two-digit years, RFC 822 and ISO 8601 dates, always aware. Never raises.
-    """
-    if isinstance(text, str):
-        text = text[:_LIMIT].encode("utf-8", "surrogatepass")
-    return parse_envelope(text)[1]
-
-
-def _value(match: re.Match[str]) -> datetime | None:
+def _value(match: re.Match[str]) -> tuple[datetime, bool] | None:
     part = match.groupdict()
     # RFC 5322 §4.3: two digits below 50 are of this century, three digits count from 1900.
     digits = part["year"]
@@ -183,31 +185,37 @@ def _value(match: re.Match[str]) -> datetime | None:
     if part.get("half") and 1 <= hour <= 12:
         hour = hour % 12 + (12 if part["half"] in "pP" else 0)
     second = int(part["second"] or 0)
+    zone = _zone((part.get("zone") or "") + " " + part["rest"])
     try:
-        return datetime(
+        when = datetime(
             year,
             int(month) if month.isdigit() else _MONTHS[month.lower()],
             int(part["day"]),
             hour,
             int(part["minute"]),
             59 if second == 60 else second,  # a leap second, which datetime does not know
-            tzinfo=_zone((part.get("zone") or "") + " " + part["rest"]),
+            tzinfo=zone or _UTC,
         )
     except ValueError:
         return None
+    return when, zone is not None
 
 
-def _zone(text: str) -> timezone:
-    """Return the zone that `text` names: a number before a name (``GMT+0900`` is +0900), else UTC."""
+def _zone(text: str) -> timezone | None:
+    """Return the zone that `text` names: a number before a name (``GMT+0900`` is +0900); None for no zone."""
     match = _NUMERIC(text)
     if match is not None:
-        sign, hours, minutes = match.groups()
-        return _offset(f"{sign}{hours:0>2}{minutes or '00'}")
+        sign, hours, minutes = match.group(1, 2, 3)
+        minutes = minutes or "00"
+        if int(hours) > 23 or int(minutes) > 59 or (sign == "-" and not int(hours + minutes)):
+            return None
+        return _offset(f"{sign}{hours:0>2}{minutes}")
     names = _NAME(text)
     # `MET DST`: readers differ on what the second word adds, and neomutt reads the pair as UTC.
     if not names or (len(names) > 1 and names[1].upper() == "DST"):
-        return _UTC
-    return _NAMED.get(names[0].upper(), _UTC)
+        return None
+    full = _IN_FULL(text)
+    return _NAMED.get(f"{full[1]}{full[2]}T".upper() if full else names[0].upper())
 
 
 def _offset(text: str) -> timezone:
@@ -222,17 +230,18 @@ def _offset(text: str) -> timezone:
     return zone
 
 
-def _without_comments(text: str) -> str:
-    """Drop RFC 5322 comments, nested ones too; an unclosed one reaches to the end."""
-    if "(" not in text:
+def without_comments(text: str) -> str:
+    """Put a space for each comment (RFC 5322 §3.2.2), nested ones too; an unclosed one reaches to the end."""
+    if "(" not in text and ")" not in text:
         return text
     kept: list[str] = []
     depth = 0
-    for piece in re.split(r"([()])", text):
+    for piece in _COMMENT_MARK.split(text):
         if piece == "(":
             depth += 1
+            kept.append(" ")
         elif piece == ")":
             depth = max(0, depth - 1)
         elif not depth:
             kept.append(piece)
-    return " ".join(kept)
+    return "".join(kept)

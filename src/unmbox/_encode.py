@@ -17,6 +17,7 @@ from itertools import chain
 from typing import Final
 from unicodedata import normalize
 
+from unmbox._addresses import read_wide
 from unmbox._codecs import codec_name
 from unmbox._decode import decode_text
 from unmbox._fields import MAX_LINE
@@ -52,6 +53,7 @@ for _octet in ALPHANUMERIC + b"!*+-/":
 _Q_COSTS: Final = bytes(map(len, _Q))
 _HIGH = re.compile(rb"[\x1b\x80-\xff]")
 _DEVIATING = re.compile("[ßẞς\u200c\u200d]")
+_IS_DOMAIN = re.compile(r"[0-9A-Za-z._-]+").fullmatch
 _DOTS = re.compile("[.。．｡]")  # RFC 3490 §3.1
 _LONG_WORD = re.compile(rf"(?<![^ \t])[^ \t]{{{MAX_WORD + 1}}}").search
 # Words, and characters of a word, that are encoded at a time: memory stays flat, however long a value is.
@@ -271,14 +273,16 @@ def encode_addresses(text: str, *, loose: bool = False) -> tuple[str, bool] | No
     """Return a value of addresses with its names and comments encoded where needed (RFC 2047 §5).
 
     Addresses stay as they are. One that is not ASCII has no 7-bit form: its domain becomes A-labels
-    (RFC 5890) where it can, other octets ``%XX``, and the second result says so. `loose` puts a space after
-    each comma, to fold at. None where an address is too long for a line.
+    (RFC 5890) where it can, other octets ``%XX``, and the second result says so, as it does where marks of
+    full width have become ASCII. `loose` puts a space after each comma, to fold at. None where an address is
+    too long for a line.
     """
+    given, text = text, read_wide(text)
     out = StringIO()
     phrase: list[_Unit] = []
     before: _Unit | None = None  # the word before, where the phrase is a long one's rest
     space = ""
-    changed = False
+    changed = text != given
     for kind, written in chain(_segments(text), [("mark", "")]):
         if kind == "space":
             space = written
@@ -370,7 +374,9 @@ def _ascii_address(written: str) -> str:
     # Python's codec takes quadratic time for long names; the DNS takes 253 octets.
     if at and not domain.isascii() and len(domain) < 256:
         with contextlib.suppress(UnicodeError):
-            domain = _ascii_domain(domain.removesuffix(end)) + end
+            found = _ascii_domain(domain.removesuffix(end))
+            # Of characters that look like them the codec makes commas, brackets and blanks.
+            domain = found + end if _IS_DOMAIN(found) else domain
     return percent_encoded((head + at + domain).encode("utf-8", "surrogateescape")).decode()
 
 

@@ -24,6 +24,16 @@ ADDRESSES: Final = frozenset(
 )
 """Names of the fields that hold addresses, or phrases before what stands in ``<>``."""
 
+ONCE: Final = frozenset(b"from subject date message-id to cc sender reply-to".split())
+"""Names of the fields that a message has once at most, and that people read (RFC 5322 §3.6)."""
+
+BOM: Final = b"\xef\xbb\xbf"
+"""What some programs begin a file with, and so, when they join files, a message."""
+
+# Marks, quotes and comments without anything else, and groups that are empty (RFC 5322 §3.4).
+_NOBODY = re.compile(
+    rb'(?:[\s<>,;]|""|\((?:[^()\\]|\\.)*\)|[^\s:<>@"(),;\\][^:<>@"(),;\\]{0,200}:\s{0,99};)*', re.DOTALL
+).fullmatch
 # RFC 5322 §2.2.3: a line that begins with white space continues the field before it.
 _BETWEEN_FIELDS = re.compile(rb"\n(?![ \t])")
 # RFC 5322 §2.2, and the white space that §4.5 allowed before the colon.
@@ -61,6 +71,11 @@ class Field:
     def value(self) -> bytes:
         """The octets behind the colon, without line ends and outer white space."""
         return self.raw[self.colon + 1 :].replace(b"\n", b"").strip(b" \t")
+
+
+def names_nobody(value: bytes) -> bool:
+    """Whether a From's raw value is empty, or has nothing in it that would name anybody."""
+    return _NOBODY(value) is not None
 
 
 def too_many(block: bytes) -> bool:

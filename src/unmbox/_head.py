@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -10,15 +9,13 @@ from typing import Literal, NamedTuple
 
 from unmbox import _dates, _decode, _headers, _made, labels
 from unmbox._block import unclear_values
-from unmbox._fields import ADDRESSES, split_block, split_fields, too_many
+from unmbox._fields import ADDRESSES, BOM, names_nobody, split_block, split_fields, too_many
 from unmbox._message_id import normalise_message_id
 from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox.events import Head
 from unmbox.labels import Beside
 
 _DATE, _FROM, _MESSAGE_ID, _LABELS = b"date", b"from", b"message-id", b"x-gmail-labels"
-_NOBODY = b"<>,; \t\r\n"  # a From of these alone is empty
-_is_plain_id = re.compile(rb"<[!-;=@-~]+>").fullmatch  # without "?" there is no encoded-word in it
 _SHORT = 500  # octets of a value that is worth remembering
 
 
@@ -64,8 +61,9 @@ class MessageHead:
         self.from_line = head.from_line
         # Lines end in lone CRs in some old mailboxes; names and folding are found by LF.
         block = head.data.replace(b"\r", b"\n") if head.newline == b"\r" else head.data
-        # A NUL is no part of a name or a value (RFC 5322 §4.1), and what is written has none in its block.
-        self.block = block.replace(b"\0", b"") if 0 in block else block
+        # Neither a NUL (RFC 5322 §4.1) nor a byte order mark is a part of a name: what is written has none.
+        block = block.replace(b"\0", b"") if 0 in block else block
+        self.block = block.removeprefix(BOM)
         self.fields = fields  # see `fields_of`
         self._envelope: Envelope | None = None
         self._date = date
@@ -92,14 +90,15 @@ class MessageHead:
 
     @property
     def message_id(self) -> str | None:
-        """The Message-ID with its brackets, as written but for white space; None where there is none.
+        """The Message-ID in its brackets, without white space and comments; None where there is none.
 
         What tells no mail from another (``not set``) is none, and the first of several that does counts.
         """
         value = id_of(self)
-        if value is None:
+        name = value and normalise_message_id(value)
+        if not name:
             return None
-        return value.decode("ascii") if _is_plain_id(value) else "".join(_decode.decode_text(value).split())
+        return f"<{name.decode('ascii') if name.isascii() else _decode.decode_text(name)}>"
 
     @property
     def subject(self) -> str:
@@ -161,9 +160,9 @@ def id_of(head: MessageHead) -> bytes | None:
 def sender_of(head: MessageHead) -> bytes | None:
     """The raw value of the first From that names anybody, else of the first; None where there is none."""
     value = head.raw_field(_FROM)
-    if value is None or value.strip(_NOBODY):
+    if value is None or not names_nobody(value):
         return value
-    return next((each for each in _headers.find_all(head.block, _FROM) if each.strip(_NOBODY)), value)
+    return next((each for each in _headers.find_all(head.block, _FROM) if not names_nobody(each)), value)
 
 
 def _found_date(head: MessageHead) -> datetime | None:

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from unmbox._fields import MAX_LINE
+from unmbox._fields import MAX_LINE, ONCE
 from unmbox._headers import PATH, PRECEDENCE, SIGNS, USUAL
 from unmbox._made import COMMON_DATE
 
@@ -28,13 +28,13 @@ _FIELDS: Final = re.compile(
     + rb"):[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)|(?![!-9;-~]+:))"
 ).findall
 _REQUIRED: Final = {b"from", b"date", b"message-id"}
-_ONCE: Final = _REQUIRED | {b"to", b"cc", b"subject", b"sender", b"reply-to"}
 _BOOKKEEPING: Final = {b"status", b"x-status", b"x-mozilla-status"}
-_KNOWN: Final = (_ONCE | USUAL | SIGNS | {PATH, PRECEDENCE}) - _BOOKKEEPING
+_KNOWN: Final = (ONCE | USUAL | SIGNS | {PATH, PRECEDENCE}) - _BOOKKEEPING
 _MOST: Final = 40  # of these fields, in mail that anybody wrote
 _is_date = re.compile(COMMON_DATE).fullmatch
 _is_id = re.compile(rb"<[!-;=?-~]+>").fullmatch
-_is_said = re.compile(rb"[ \t<>,;]*[!-+\--:=?-~]").match  # brackets alone name nobody
+# Not even where it may be a comment, empty quotes or a group: see `_fields.names_nobody`.
+_is_said = re.compile(rb'[ \t<>,;]*(?=[!-+\--:=?-~])(?!\(|""|[^@";]*:)').match
 
 
 def sound_fields(block: bytes) -> dict[bytes, bytes] | None:
@@ -81,7 +81,7 @@ def _sound(names: tuple[bytes, ...]) -> tuple[bytes, ...] | None:
     Most mailboxes need a few dozen answers.
     """
     keys = tuple(name.lower() for name in reversed(names))
-    once = [key for key in keys if key in _ONCE]
+    once = [key for key in keys if key in ONCE]
     if len(once) != len(set(once)) or not _REQUIRED.issubset(once):
         return None
     return keys if _KNOWN.issuperset(keys) else None

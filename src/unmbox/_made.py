@@ -9,7 +9,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Final
 
-from unmbox._dates import parse_date, parse_envelope
+from unmbox._dates import parse_date, parse_envelope, parse_zoned, without_comments
 
 DOMAIN: Final = "unmbox.invalid"
 """RFC 2606 §2: a name that nobody can ever have."""
@@ -26,15 +26,12 @@ COMMON_DATE: Final = (
 """Pattern of RFC 5322 §3.3 as nearly all mail spells it, with no day or hour that does not exist."""
 _IS_COMMON = re.compile(COMMON_DATE).fullmatch
 # RFC 5322 §3.3 with the obsolete years, zones and white space of §4.3, comments gone and white space single.
+# No other names of zones: readers by the RFC take them, and AM and PM, for a time of no known zone.
 _RFC_DATE = re.compile(
     rf"(?:(?:{'|'.join(_DAYS)}), )?[0-9]{{1,2}} (?:{'|'.join(_MONTHS)}) [0-9]{{2,4}}"
-    r" [0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?P<zone> (?:[+-][0-9]{2}[0-5][0-9]|[A-Z]{1,5}))?",
+    r" [0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: (?:[+-][0-9]{2}[0-5][0-9]|UTC?|GMT|[ECMP][SD]T|[A-Z]))",
     re.IGNORECASE,
 ).fullmatch
-_TIME_WITH_ZONE = re.compile(
-    r":[0-9]{2}(?:[.,][0-9]{1,9})?(?: ?[ap]\.?m\b\.?)? ?(?:[+-][0-9]|[A-Z])", re.IGNORECASE
-).search
-_COMMENT_MARK = re.compile(r"(\\.|[()])", re.DOTALL)
 _ADDRESS = r"[!#$%&'*+\-./0-9=?A-Z^_`a-z{|}~]{1,100}@[0-9A-Za-z-]{1,63}(?:\.[0-9A-Za-z-]{1,63}){1,20}"
 _IS_ADDRESS = re.compile(rf"<?({_ADDRESS})>?").fullmatch
 _HAS_ADDRESS = re.compile(rf"<({_ADDRESS})>|(?<!\S)({_ADDRESS})(?!\S)").search
@@ -52,23 +49,24 @@ def is_sound_date(value: bytes) -> bool:
     if len(value) > _LIMIT:
         return False
     plain = _plain(value)
-    match = _RFC_DATE(plain)
-    return match is not None and match["zone"] is not None and parse_date(plain) is not None
+    return _RFC_DATE(plain) is not None and parse_date(plain) is not None
 
 
 def read_date(value: bytes) -> str | None:
     """Return the instant of a Date value of any form as RFC 5322 §3.3 spells it, None where there is none."""
-    when = stated_date(value)
-    if when is None:
-        return None
-    plain = _plain(value[:_LIMIT])
+    found = _stated(value)
     # RFC 5322 §3.3: -0000 says that nobody knows the local time.
-    return written_date(when, zone=None if _TIME_WITH_ZONE(plain) or when.utcoffset() else "-0000")
+    return found and written_date(found[0], zone=None if found[1] else "-0000")
 
 
 def stated_date(value: bytes) -> datetime | None:
     """The instant of a Date value of any form, None where there is none."""
-    return parse_date(_plain(value[:_LIMIT])) or parse_date(value)
+    found = _stated(value)
+    return found and found[0]
+
+
+def _stated(value: bytes) -> tuple[datetime, bool] | None:
+    return parse_zoned(_plain(value[:_LIMIT])) or parse_zoned(value[:_LIMIT].decode("latin-1"))
 
 
 def best_date(from_line: bytes, received: Iterable[bytes]) -> str:
@@ -130,15 +128,6 @@ def _is_plausible(when: datetime) -> bool:
 
 def _plain(value: bytes) -> str:
     """Drop comments (RFC 5322 §3.2.2), and the white space that is none of the date's own."""
-    kept: list[str] = []
-    depth = 0
-    for piece in _COMMENT_MARK.split(b" ".join(value.split()).decode("latin-1")):
-        if piece == "(":
-            depth += 1
-            kept.append(" ")
-        elif piece == ")":
-            depth = max(0, depth - 1)
-        elif not depth:
-            kept.append(piece)
-    plain = re.sub(" +", " ", "".join(kept)[:_LIMIT])
+    plain = without_comments(b" ".join(value.split()).decode("latin-1"))
+    plain = re.sub(" +", " ", plain[:_LIMIT])
     return re.sub(" ?: ?", ":", re.sub(" ?, ?", ", ", plain)).strip(" ")

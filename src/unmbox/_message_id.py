@@ -7,24 +7,44 @@ import re
 plain_id = re.compile(rb'\s*<([^\s<>()"\\]+)>\s*').fullmatch
 # One word, and none of what begins a comment or a quoted string.
 _bare_id = re.compile(rb"<?([!#-'*-;=?-\[\]-~]+)>?").fullmatch
-_bracketed = re.compile(rb"<([^<>]+)>").search
+_bracketed = re.compile(rb"<\s*([^<>\s][^<>]*)>").search
+_pieces = re.compile(rb'("(?:[^"\\]|\\.)*"|\\.)|\s+', re.DOTALL).sub
 _comment_marks = re.compile(rb'\\.|[()"]', re.DOTALL).finditer
 
 
 def normalise_message_id(raw: bytes) -> bytes | None:
     """The Message-ID in a field's raw value: what stands between the brackets; None if nothing does.
 
-    White space, folding and comments are no part of it, and case is (RFC 5322 §3.6.4, §4.5.4). The first of
-    several in brackets counts. Without brackets one word is taken for it; several ("not set", say, or a
-    program's name) tell no mail from another. Linear in any value.
+    White space, folding and comments are no part of it, and case is, and all that a quoted string holds (RFC
+    5322 §3.6.4, §4.5.4). The first of several in brackets counts. Without brackets one word is taken for it;
+    several ("not set", say, or a program's name) tell no mail from another. Linear in any value.
     """
+    found = find_message_id(raw)
+    return found and found[0]
+
+
+def find_message_id(raw: bytes) -> tuple[bytes, bool] | None:
+    """The same, and whether it stands in brackets."""
     if match := plain_id(raw):
-        return match[1]
+        return match[1], True
     text = _without_comments(raw).strip()
-    if match := _bracketed(b"".join(text.split())):
-        return match[1]
+    match = _bracketed(text)
+    if match and b"(" in match[1]:
+        # A quote or parenthesis before it may hide comments; it must be the same when it stands alone.
+        match = _bracketed(_without_comments(match[0]))
+        if not match:
+            return None
+    if match:
+        return _unspaced(match[1]), True
     bare = _bare_id(text)
-    return bare[1] if bare else None
+    return (bare[1], False) if bare else None
+
+
+def _unspaced(name: bytes) -> bytes:
+    """Leave out white space, but for that of quoted strings, and folds."""
+    if b'"' not in name:
+        return b"".join(name.split())
+    return _pieces(lambda match: (match[1] or b"").replace(b"\r", b"").replace(b"\n", b""), name)
 
 
 def _without_comments(raw: bytes) -> bytes:

@@ -24,6 +24,8 @@ _LEXEMES = re.compile(r'\\.|[";]|[^\\";]+|\\')
 _PARAMETER = re.compile(
     r"([ \t]*)([!#$&+\-.0-9A-Z^_`a-z{|}~]{1,60})((?:\*[0-9]{1,3})?\*?)([ \t]*=[ \t]*)(.*)", re.DOTALL
 ).fullmatch
+_IN_QUOTES = re.compile(r'[^"=]*=[ \t]*"(?:[^"\\]|\\.)*"[ \t]*', re.DOTALL).match
+_BEGINS = re.compile(r"[!#$&+\-.0-9A-Z^_`a-z{|}~]{1,60}(?:\*[0-9]{1,3})?\*?[ \t]*=").match
 # As `_decode` reads them: of C:\new.txt no backslash may go, nor one that is half of a character.
 _ESCAPED = re.compile(r'(?<![\udc80-\udcff])\\(["\\])')
 _ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -34,12 +36,21 @@ for _octet in ALPHANUMERIC + b"!#$&+-.^_`{|}~":
 _COSTS: Final = bytes(map(len, _PERCENT))
 
 
-def encode_parameters(text: str, *, loose: bool = False) -> str:
+def has_raw_boundary(text: str) -> bool:
+    """Whether a value's boundary holds raw text, which no encoding can spell as the body does."""
+    found = map(_PARAMETER, _apart(_parts(text))[0][1:])
+    values = [match[5] for match in found if match and match[2].lower() == "boundary"]
+    return any(not value.isascii() or "\x1b" in value for value in values)
+
+
+def encode_parameters(text: str, *, loose: bool = False) -> tuple[str, bool]:
     """Return a Content-Type or Content-Disposition value with its parameters in RFC 2231 form where needed.
 
-    `loose` puts a space after each semicolon, to fold at.
+    A comment, or what else follows a quoted value without being another parameter, is left out where
+    something there needs a new form; the second result says so. `loose` puts a space after each semicolon, to
+    fold at.
     """
-    parts = list(_parts(text))
+    parts, left_out = _apart(_parts(text))
     found = [None, *map(_PARAMETER, parts[1:])]
     extended = {match[2].lower() for match in found if match and match[3]}
     raw = {
@@ -53,11 +64,13 @@ def encode_parameters(text: str, *, loose: bool = False) -> str:
         elif not needs_encoding(part):
             out.append(part)
         elif match:
-            out.append(_parameter(match, taken=match[2].lower() in extended))
+            name = match[2].lower()
+            out.append(_parameter(match, taken=name in extended))
+            extended.add(name)  # readers would join a second one to it
         else:
             out.append(percent_encoded(part.encode("utf-8", "surrogateescape")).decode())
     separator = "; " if loose else ";"
-    return separator.join([part.lstrip() if loose else part for part in out])
+    return separator.join([part.lstrip() if loose else part for part in out]), left_out
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -73,6 +86,31 @@ def _parts(text: str) -> Iterator[str]:
         quoted ^= lexeme == '"'
         part.append(lexeme)
     yield "".join(part)
+
+
+def _apart(parts: Iterator[str]) -> tuple[list[str], bool]:
+    """Cut what needs a new form behind closing quotes; say whether anything there is left out.
+
+    Text that ends in quotes belongs to the value: a name with quotes in it that nobody has escaped.
+    """
+    kept = [next(parts)]
+    left_out = False
+    for part in parts:
+        at = 0
+        is_raw = needs_encoding(part)
+        while is_raw and (match := _IN_QUOTES(part, at)) and match.end() < len(part):
+            end = match.end()
+            if _BEGINS(part, end):
+                kept.append(part[at:end].rstrip(" \t"))
+                # The blank that separates it goes along.
+                at = end - (part[end - 1] in " \t")
+                continue
+            if not part.endswith('"'):
+                left_out = True
+                part = part[:end].rstrip(" \t")
+            break
+        kept.append(part[at:])
+    return kept, left_out
 
 
 def _joined(found: list[re.Match[str] | None], names: set[str]) -> dict[int, list[str]]:

@@ -15,20 +15,27 @@ from typing import Final
 
 from unmbox import _encode, _made
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
-from unmbox._fields import ADDRESSES, MAX_LINE, Field
-from unmbox._message_id import normalise_message_id
-from unmbox._parameters import encode_parameters
-from unmbox._signatures import DAMAGE
+from unmbox._fields import ADDRESSES, BOM, MAX_LINE, ONCE, Field, names_nobody
+from unmbox._message_id import find_message_id
+from unmbox._parameters import encode_parameters, has_raw_boundary
+from unmbox._signatures import DAMAGE, Signatures
 
 _STRAY = re.compile(rb">?From (?![ \t]*:)").match
+_FIRST_MARKS = re.compile(rb"\A(?:%b)+" % BOM).sub
 _NOT_A_NAME = re.compile(rb"[^\s:]*:").match
-_IN_BRACKETS = re.compile(rb"<[ \t]*[^<> \t][^<>]*>").search
 _BOOKKEEPING: Final = frozenset(b"content-length status x-status x-keywords x-uid x-imap x-imapbase".split())
-_ONCE: Final = frozenset(b"from subject date message-id to cc sender reply-to".split())
 _PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
 _OF_A_KIND: Final = ADDRESSES | _PARAMETERS | STRUCTURED
 # Text in it is 7-bit, and still none that a reader would know to decode.
 _ISO_2022 = re.compile(rb"\x1b(?:\$|\(I)").search
+
+# Marks behind which a space may go (not those of quoted strings, or in brackets), and all that may not.
+_MARKS = re.compile(rb'("(?:[^"\\]|\\.)*"|\\.|<[^<>]*>(?!<))|<[^<>]*>|[,;](?![ \t])', re.DOTALL).sub
+
+_WORDS: Final = b"keywords"  # RFC 5322 §3.6.5: phrases with commas between
+_PHRASE = re.compile(
+    r'(?:=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|"(?:[^"\\]|\\.)*"|\\.|[^,])+', re.DOTALL
+).finditer
 
 _Apply = Callable[[Block], None]
 
@@ -140,9 +147,24 @@ def _stray_from_line(block: Block) -> None:
             block.rewrite("stray-from-line", field, LINE + b": " + field.raw)
 
 
-@_rule("illegal-name", "RFC 5322 §2.2", _UNSIGNED)
+@_rule(
+    "illegal-name",
+    "RFC 5322 §2.2",
+    _UNSIGNED + " A mark stays where a signature names its field although it was missing.",
+)
 def _illegal_name(block: Block) -> None:
-    """A line whose name is empty, too long or not printable ASCII becomes an X-Unmbox-Line field."""
+    """A line whose name is empty, too long or not printable ASCII becomes an X-Unmbox-Line field.
+
+    But a byte order mark before the first field is taken off.
+    """
+    if block.fields and block.fields[0].raw.startswith(BOM):
+        first = block.fields[0]
+        plain = Field(_FIRST_MARKS(b"", first.raw))
+        impact = block.signatures.adding(plain.key)
+        if plain.key and block.decide("illegal-name", plain.name, impact):
+            first.put(plain.raw)
+            # One that covers the field, as a From, counts from now on.
+            block.signatures = Signatures(block.fields)
     for field in block.fields:
         if not field.key and _NOT_A_NAME(field.raw):
             block.rewrite("illegal-name", field, LINE + b": " + field.raw)
@@ -187,11 +209,11 @@ def _bookkeeping(block: Block) -> None:
 def _bad_message_id(block: Block) -> None:
     """A Message-ID without brackets gets them; one that holds no identifier is moved out of the way."""
     for field in block.called(b"message-id"):
-        name = normalise_message_id(field.value)
-        if name is None:
+        found = find_message_id(field.value)
+        if found is None:
             block.rename("bad-message-id", field, ORIGINAL)
-        elif not _IN_BRACKETS(field.value):
-            block.rewrite("bad-message-id", field, field.name + b": <" + name + b">")
+        elif not found[1]:
+            block.rewrite("bad-message-id", field, field.name + b": <" + found[0] + b">")
 
 
 @_rule("bad-date", "RFC 5322 §3.3, §4.3", _REMOVES)
@@ -205,22 +227,30 @@ def _bad_date(block: Block) -> None:
 
 @_rule("empty-from", "RFC 5322 §3.6.2", _REMOVES)
 def _empty_from(block: Block) -> None:
-    """A From without a value, or with empty brackets alone, is moved out of the way."""
+    """A From without a value, or with empty brackets, quotes, groups or comments alone, is moved away."""
     for field in block.called(b"from"):
-        if not field.value.strip(b"<>,; \t"):
+        if names_nobody(field.value):
             block.rename("empty-from", field, ORIGINAL)
 
 
 @_rule("duplicate-field", "RFC 5322 §3.6", _REMOVES)
 def _duplicate_field(block: Block) -> None:
-    """Of several From, Subject, Date, Message-ID, To, Cc, Sender, Reply-To the first stays."""
-    seen: set[bytes] = set()
+    """Of several From, Subject, Date, Message-ID, To, Cc, Sender, Reply-To the first stays.
+
+    But of several From the one that is signed stays, where the others are not.
+    """
+    stays: dict[bytes, Field] = {}
     for field in block.fields:
-        if field.key in _ONCE:
-            if field.key in seen:
-                block.rename("duplicate-field", field, DUPLICATE)
-            else:
-                seen.add(field.key)
+        if field.key in ONCE:
+            stays.setdefault(field.key, field)
+    others = [field for field in block.fields if stays.get(field.key, field) is not field]
+    if any(field.key == b"from" for field in others):
+        signed = [field for field in block.called(b"from") if block.signatures.removing(field)]
+        if len(signed) == 1:
+            stays[b"from"] = signed[0]
+    for field in block.fields:
+        if stays.get(field.key, field) is not field:
+            block.rename("duplicate-field", field, DUPLICATE)
 
 
 @_rule("8bit-name", "RFC 2047 §5 (2), (3)", _CHANGES)
@@ -244,16 +274,31 @@ def _8bit_address(block: Block) -> None:
         _refold(block, "8bit-address", field, encoded[0] if encoded else None)
         if encoded and field.raw.isascii():
             originals[id(field)] = Field(_as_text(name, text))
-    if originals:
-        both = ((field, originals.get(id(field))) for field in block.fields)
-        block.fields = [field for pair in both for field in pair if field]
+    _keep(block, originals)
 
 
 @_rule("8bit-parameter", "RFC 2231 §4", _CHANGES)
 def _8bit_parameter(block: Block) -> None:
-    """Raw 8-bit text in parameters (`filename=`, `name=`) is written as RFC 2231 has it."""
-    for field in _raw(block, _PARAMETERS):
-        _refold(block, "8bit-parameter", field, encode_parameters(block.text(field)))
+    """Raw 8-bit text in parameters (`filename=`, `name=`) is written as RFC 2231 has it.
+
+    A comment behind one is left out, and the field as it was is kept below it. A field whose boundary is raw
+    stays as it is, for the body has the same octets.
+    """
+    _encode_parameters(block, "8bit-parameter", _raw(block, _PARAMETERS))
+
+
+def _encode_parameters(block: Block, code: str, fields: list[Field], *, loose: bool = False) -> None:
+    originals: dict[int, Field] = {}
+    for field in fields:
+        name, text, before = prefixed(ORIGINAL, field), block.text(field), field.raw
+        if has_raw_boundary(text):
+            block.leave(code, field.name)
+            continue
+        value, left_out = encode_parameters(text, loose=loose)
+        _refold(block, code, field, value)
+        if left_out and field.key in _PARAMETERS and field.raw != before:
+            originals[id(field)] = Field(_as_text(name, text))
+    _keep(block, originals)
 
 
 @_rule("8bit-structured", "RFC 5322 §2.2", _CHANGES)
@@ -271,7 +316,10 @@ def _8bit_text(block: Block) -> None:
     So does raw ISO-2022-JP, which is 7-bit and unreadable all the same, here and in names and parameters.
     """
     for field in _raw(block, None):
-        _refold(block, "8bit-text", field, _encode.encode_text(block.text(field)))
+        text = block.text(field)
+        _refold(
+            block, "8bit-text", field, _phrases(text) if field.key == _WORDS else _encode.encode_text(text)
+        )
 
 
 @_rule(
@@ -282,9 +330,18 @@ def _long_line(block: Block) -> None:
 
     Words of text that are too long become encoded-words, too long parameters are continued (RFC 2231 §3).
     """
-    for field in block.fields:
-        if len(field.raw) > MAX_LINE and max(map(len, field.raw.split(b"\n"))) > MAX_LINE:
-            _refold(block, "long-line", field, _loose(field.key, block.text(field)))
+    long = [field for field in block.fields if len(field.raw) > MAX_LINE and _has_long_line(field.raw)]
+    for field in long:
+        text = block.text(field)
+        folds = text.isascii() and "\x1b" not in text and _encode.fold(field.name.decode(), text)
+        if not folds and field.key in _PARAMETERS:
+            _encode_parameters(block, "long-line", [field], loose=True)
+        else:
+            _refold(block, "long-line", field, text if folds else _loose(field.key, text))
+
+
+def _has_long_line(raw: bytes) -> bool:
+    return max(map(len, raw.split(b"\n"))) > MAX_LINE
 
 
 def _loose(key: bytes, text: str) -> str | None:
@@ -292,19 +349,22 @@ def _loose(key: bytes, text: str) -> str | None:
     if key in ADDRESSES:
         encoded = _encode.encode_addresses(text, loose=True)
         return encoded[0] if encoded else None
-    if key in _PARAMETERS:
-        return encode_parameters(text, loose=True)
     if key in STRUCTURED:
         octets = text.encode("utf-8", "surrogateescape")
         return _loosened(_encode.percent_encoded(octets)).decode()
-    return _encode.encode_text(text)
+    return _phrases(text) if key == _WORDS else _encode.encode_text(text)
 
 
 def _loosened(octets: bytes) -> bytes:
-    """Return a structured value (References, Received) with spaces to fold at after its marks."""
-    for mark in (b",", b";"):
-        octets = octets.replace(mark, mark + b" ").replace(mark + b"  ", mark + b" ")
-    return octets.replace(b"><", b"> <")
+    """Return a structured value (References, Received) with spaces to fold at after its marks.
+
+    None goes into brackets or quotes: identifiers, addresses of pages and what was signed would be others.
+    """
+    return _MARKS(_with_space, octets)
+
+
+def _with_space(match: re.Match[bytes]) -> bytes:
+    return match[0] + b" " if match[1] is None else match[0]
 
 
 @_rule("missing-message-id", "RFC 5322 §3.6.4", _ADDS)
@@ -356,6 +416,18 @@ def _refold(block: Block, code: str, field: Field, value: str | None) -> None:
     """Give a field another value, or another name where there is no value that would fit into lines."""
     raw = None if value is None else _encode.fold(field.name.decode(), value)
     block.rewrite(code, field, raw or _as_text(prefixed(ORIGINAL, field), block.text(field)))
+
+
+def _phrases(text: str) -> str:
+    """Return a list of phrases, each encoded by itself: a comma inside of a word would be a part of it."""
+    return ", ".join(_encode.encode_text(match[0].strip(" \t")) for match in _PHRASE(text))
+
+
+def _keep(block: Block, originals: dict[int, Field]) -> None:
+    """Put fields below those (by `id`) that they were before."""
+    if originals:
+        both = ((field, originals.get(id(field))) for field in block.fields)
+        block.fields = [field for pair in both for field in pair if field]
 
 
 def _as_text(name: bytes, text: str) -> bytes:
