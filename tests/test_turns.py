@@ -57,4 +57,5 @@ def test_a_conversion_offers_a_turn_at_every_file_and_chunk(
     source.write_bytes(mailbox(*range(1000)))
     report = unmbox.convert(source, tmp_path / "eml")
     assert report.written == 1000
-    assert len(offered) == 1000 + -(-source.stat().st_size // CHUNK)
+    at_the_end = 1
+    assert len(offered) == 1000 + -(-source.stat().st_size // CHUNK) + at_the_end

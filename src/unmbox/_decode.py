@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -92,21 +92,20 @@ class _Piece(NamedTuple):
     source: str
 
 
-def decode_text(raw: bytes, candidates: Sequence[str] = (), guess: Guess | None = None) -> str:
+def decode_text(raw: bytes, guess: Guess | None = None) -> str:
     """Return an unstructured value (a Subject) as one line of text, stripped.
 
-    `candidates` are charsets to try on octets that name none, likeliest first; `guess` reads these instead,
-    by what else it knows of the message. Never raises.
+    `guess` reads octets that name no charset, by what else is known of the message. Never raises.
     """
     if _is_plain(raw):
         return raw.decode("ascii").strip()
     sound = _SOUND(raw)
     if sound and not sound[2] and (text := _sound_text(sound[1])) is not None:
         return text.strip()
-    return "".join([piece.text for piece in _pieces(raw, candidates, guess)]).strip()
+    return "".join([piece.text for piece in _pieces(raw, guess)]).strip()
 
 
-def decode_addresses(raw: bytes, candidates: Sequence[str] = (), guess: Guess | None = None) -> str:
+def decode_addresses(raw: bytes, guess: Guess | None = None) -> str:
     """Return a structured value (From, To) as text whose structure still stands.
 
     What an encoded-word brings in is a name and no syntax: it is quoted where it holds a comma or the
@@ -121,7 +120,7 @@ def decode_addresses(raw: bytes, candidates: Sequence[str] = (), guess: Guess | 
     shown: list[str] = []
     # What is open around a piece: nothing, `"`, `<` or `(`, and how deep the comment is.
     within, depth = "", 0
-    for text, source in _pieces(raw, candidates, guess):
+    for text, source in _pieces(raw, guess):
         if not source:
             shown.append(text)
             within, depth = _context(text, within, depth)
@@ -193,8 +192,8 @@ def _context(text: str, within: str, depth: int) -> tuple[str, int]:
     return within, depth
 
 
-def _pieces(raw: bytes, candidates: Sequence[str], guess: Guess | None) -> list[_Piece]:
-    field = _Field(candidates, guess)
+def _pieces(raw: bytes, guess: Guess | None) -> list[_Piece]:
+    field = _Field(guess)
     tokens = list(field.decoded(_tokens(_FOLD.sub(b" ", raw).strip())))
     # Raw octets of one value are of one charset: they are decoded together, kept apart by line ends.
     strange = [token for token in tokens if isinstance(token, bytes)]
@@ -234,10 +233,10 @@ def _closing(raw: bytes, start: int, limit: int, encoding: bytes) -> tuple[int, 
 
 
 class _Field:
-    """What is known while one value is decoded: charsets to try, and how many guesses are left."""
+    """What is known while one value is decoded: charsets that it names, and how many guesses are left."""
 
-    def __init__(self, candidates: Sequence[str], guess: Guess | None = None) -> None:
-        self._candidates = list(candidates[:_CANDIDATES])
+    def __init__(self, guess: Guess | None) -> None:
+        self._candidates: list[str] = []
         self._guess = guess
         self._guesses = _GUESSES
 

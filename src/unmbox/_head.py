@@ -181,7 +181,7 @@ def text_of(head: MessageHead, name: bytes, value: bytes) -> str:
         return _address(value) if len(value) < _SHORT else _decode.decode_addresses(value)
     raw8 = head.raw8 or settle_raw8(head, b"", [value])
     decode = _decode.decode_addresses if name in ADDRESSES else _decode.decode_text
-    return decode(value, (), raw8.text)
+    return decode(value, raw8.text)
 
 
 def unclear_in(head: MessageHead) -> list[bytes]:

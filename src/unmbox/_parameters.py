@@ -26,7 +26,7 @@ _PARAMETER = re.compile(
 ).fullmatch
 _IN_QUOTES = re.compile(r'[^"=]*=[ \t]*"(?:[^"\\]|\\.)*"[ \t]*', re.DOTALL).match
 _BEGINS = re.compile(r"[!#$&+\-.0-9A-Z^_`a-z{|}~]{1,60}(?:\*[0-9]{1,3})?\*?[ \t]*=").match
-# As `_decode` reads them: of C:\new.txt no backslash may go, nor one that is half of a character.
+# Of C:\new.txt no backslash may go, nor one that is half of a character.
 _ESCAPED = re.compile(r'(?<![\udc80-\udcff])\\(["\\])')
 _ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
 # RFC 2231 §7: attribute-char.
