@@ -94,11 +94,7 @@ class MessageHead:
 
         What tells no mail from another (``not set``) is none, and the first of several that does counts.
         """
-        value = id_of(self)
-        name = value and normalise_message_id(value)
-        if not name:
-            return None
-        return f"<{name.decode('ascii') if name.isascii() else _decode.decode_text(name)}>"
+        return id_text(id_of(self))
 
     @property
     def subject(self) -> str:
@@ -157,10 +153,19 @@ def id_of(head: MessageHead) -> bytes | None:
     return next(filter(normalise_message_id, _headers.find_all(head.block, _MESSAGE_ID)), None)
 
 
+def id_text(value: bytes | None) -> str | None:
+    """The text of a Message-ID whose raw value this is, in its brackets."""
+    name = value and normalise_message_id(value)
+    if not name:
+        return None
+    return f"<{name.decode('ascii') if name.isascii() else _decode.decode_text(name)}>"
+
+
 def sender_of(head: MessageHead) -> bytes | None:
     """The raw value of the first From that names anybody, else of the first; None where there is none."""
     value = head.raw_field(_FROM)
-    if value is None or not names_nobody(value):
+    # An at-sign, not of a comment, is somebody's.
+    if value is None or (0x40 in value and 0x28 not in value) or not names_nobody(value):
         return value
     return next((each for each in _headers.find_all(head.block, _FROM) if not names_nobody(each)), value)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from unmbox._block import Repair
 from unmbox._hashing import Digest, Hasher
-from unmbox._head import MessageHead, fields_of, id_of, sender_of, text_of
+from unmbox._head import MessageHead, fields_of, id_of, id_text, sender_of, text_of
 from unmbox._record import Digests
 from unmbox._writer import to_crlf
 from unmbox.dedup import BodyDigest, Entry, content_of
@@ -184,7 +184,7 @@ class Mail:
         self.failure = f"{type(error).__name__}: {error}"
         self.repairs = ()
         try:
-            self.told = _told(self.head)
+            self.told = _told(self.head, id_of(self.head))
         except Exception:
             self.told = _NOTHING
             self.dated = _Undated()
@@ -203,7 +203,7 @@ class Mail:
         self.message_id = id_of(head)
         if self.message_id is None:
             self.content = content_of(head.block, head.envelope.date)
-        self.told = _told(head)
+        self.told = _told(head, self.message_id)
         self.raw = None
 
     def add_up(self) -> None:
@@ -261,8 +261,8 @@ def received(sent: tuple[Any, ...], source: SourceState, name: str) -> Mail:
     return mail
 
 
-def _told(head: MessageHead) -> Told:
-    """What a row says of a message's head."""
+def _told(head: MessageHead, message_id: bytes | None) -> Told:
+    """What a row says of a message's head, of which the raw Message-ID is known."""
     fields, beside, labels = fields_of(head), head.beside, head.labels
     state = state_of(head.block, labels, signs=fields)
     if beside:
@@ -274,7 +274,7 @@ def _told(head: MessageHead) -> Told:
     return _new(
         Told,
         (
-            head.message_id,
+            id_text(message_id),
             head.date,
             None if sender is None else text_of(head, b"from", sender),
             ", ".join(recipients) or None,

@@ -19,14 +19,14 @@ def normalise_message_id(raw: bytes) -> bytes | None:
     5322 §3.6.4, §4.5.4). The first of several in brackets counts. Without brackets one word is taken for it;
     several ("not set", say, or a program's name) tell no mail from another. Linear in any value.
     """
+    if match := plain_id(raw):  # as of nearly all mail
+        return match[1]
     found = find_message_id(raw)
     return found and found[0]
 
 
 def find_message_id(raw: bytes) -> tuple[bytes, bool] | None:
-    """The same, and whether it stands in brackets."""
-    if match := plain_id(raw):
-        return match[1], True
+    """The same of one that is not plain, and whether it stands in brackets."""
     text = _without_comments(raw).strip()
     match = _bracketed(text)
     if match and b"(" in match[1]:
