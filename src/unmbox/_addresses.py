@@ -36,11 +36,10 @@ _OPENING: Final = " \t\u3000<[{(,;"
 _CLOSING: Final = " \t\u3000>]}),;、，；"
 # An address in the full width of East Asian letters: quoted strings and escapes are let alone; then come
 # what stands in brackets, and what stands alone and is no name before brackets.
-_WIDE = re.compile(
+_WIDE = (
     r'\\.|"(?:[^"\\]|\\.)*"'
     r'|[<＜][ \t\u3000]{0,9}([^\s<>＜＞"(),;]{3,320})[ \t\u3000]{0,9}[>＞]'
-    r'|(?<![^\s,;])([^\s<>＜＞"(),;@＠]{1,64}[@＠][^\s<>＜＞"(),;@＠]{1,255})(?![^\s,;]|[^,;<＜"]{0,200}[<＜])',
-    re.DOTALL,
+    r'|(?<![^\s,;])([^\s<>＜＞"(),;@＠]{1,64}[@＠][^\s<>＜＞"(),;@＠]{1,255})(?![^\s,;]|[^,;<＜"]{0,200}[<＜])'
 )
 _HALF: Final = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
 _OF_ASCII = re.compile(
@@ -81,7 +80,11 @@ def split_mailboxes(text: str) -> Iterator[Mailbox]:
 
 def read_wide(text: str) -> str:
     """Read an address in letters, marks or brackets of full width as the one of ASCII that it spells."""
-    return _WIDE.sub(_narrow, text) if "＠" in text or "＜" in text or "＞" in text else text
+    return (
+        re.sub(_WIDE, _narrow, text, flags=re.DOTALL)
+        if "＠" in text or "＜" in text or "＞" in text
+        else text
+    )
 
 
 def _narrow(match: re.Match[str]) -> str:

@@ -19,6 +19,7 @@ from typing import Final
 
 from unmbox._codecs import codec_name, decode_strictly, errors_for, iso_2022_jp, keeps_ascii, no_text
 from unmbox._frequencies import COMMON, TABLES
+from unmbox._late import finder, searcher
 
 _WESTERN: Final = "en de fr es it pt sv da is"
 _CENTRAL: Final = "pl cs sk hu ro hr"
@@ -58,11 +59,11 @@ _ASCII_LETTERS = re.compile("[A-Za-z]").search
 _RUNS, _RUN = re.compile("(?<=[^\x00-\x7f])[^\x00-\x7f]").findall, 4.0
 _INSIDES, _INSIDE = re.compile(r"(?<=[^\W\d_])[«»„“”°º´№€§¡¿…—](?=[^\W\d_])").findall, 8.0
 # Signs that stand by numbers and blanks: beside letters and one another they are letters, wrongly read.
-_MISPLACED = re.compile(
+_MISPLACED = finder(
     r"[£¥¢©±×½¼¾¦¬¶®²³](?=[A-Za-z\x80-\u200f\u2027-\U0010ffff])"
     r"|(?<=[A-Za-z\x80-\u200f\u2027-\U0010ffff])[£¥¢©±×½¼¾¦¬¶µ]"
     r"|(?<=[^\x00-\x7f])[®²³]|(?<=[A-Za-z]{3})[²³]|µ(?=[A-Za-z\x80-\U0010ffff]{3})"
-).findall
+)
 # A closing mark that nothing opened.
 _UNOPENED = re.compile(r"^[^«]*[^\W\d_]»(?!\w)").match
 _FINALS, _FINAL = re.compile(r"[ςךםןףץ]\w").findall, 8.0
@@ -105,22 +106,22 @@ _LEFT_OF_ONE = re.compile(
 _VALUES = re.compile("\n(?![ \t])").split
 _WHOLE = re.compile("[^\x00-\x7f\udc80-\udcff]").findall
 # What a few octets of another charset may say in UTF-8 by chance, and mail hardly ever does.
-_SELDOM_SAID = re.compile(
+_SELDOM_SAID = searcher(
     "[\x80-\x9f\u0180-\u0217\u021c-\u02bf\u02df-\u02ff\u030d-\u0326\u0328-\u036f\u03cf-\u03ff\u0460-\u048f"
     "\u0492-\u058f\u0700-\u08ff\u0e80-\u109f\u1100-\u1dff\u2c00-\u2fff\u3130-\u4dff\u9fa6-\uabff\ue000-\ufdff"
     "\U00020000-\U0010ffff]"
-).search
+)
 _LATIN_LETTER, _NO_LATIN_LETTER = re.compile("[\xc0-\u024f]").search, re.compile("[\u0370-\u06ff]").search
 # One such character beside an octet that begins none of its script, or inside a word of ASCII.
-_STRANGER = re.compile(
+_STRANGER = searcher(
     "[\x80-\u024f](?![\udcc2-\udcc5\udce2])[\udc80-\udcff]|[\u0370-\u04ff](?![\udccd-\udcd3\udce2])[\udc80-\udcff]"
     "|[\u0590-\u06ff](?![\udcd6-\udcdb\udce2])[\udc80-\udcff]|[\udc80-\udcff][\x80-\u06ff]|[A-Za-z][\u2e80-\ud7a3]"
-).search
+)
 # The beginning of an emoji, or of a letter that would be a capital one after a small one.
 _BEGINNING = re.compile("\udcf0\udc9f|[a-z][\udcc2-\udcd6\udcd8-\udcde]$").search
 _FOLDED = re.compile("[\udc80-\udcff]\\s+[\udc80-\udcff]").search
 # So many that are whole are no chance.
-_OF_THREE = re.compile("[\u0800-\ud7ff\ue000-\uffff]").findall
+_OF_THREE = finder("[\u0800-\ud7ff\ue000-\uffff]")
 _NO_CHANCE: Final = 3
 _ENOUGH: Final = 2
 # Rare characters that do not speak against the charset that is declared.

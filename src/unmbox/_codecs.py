@@ -8,6 +8,8 @@ from encodings.aliases import aliases
 from functools import lru_cache
 from typing import Final, cast
 
+from unmbox._late import finder
+
 # What mail calls a charset where Python's own aliases do not lead to the codec that decodes it: other
 # names, and names that are used for a superset (as mail programs and the WHATWG read them).
 _ALIASES: Final = {
@@ -32,7 +34,7 @@ _NOT_TEXT: Final = {
 _CODECS: Final = (frozenset(aliases.values()) - _NOT_TEXT) | frozenset(_ALIASES.values())
 
 
-no_text = re.compile("[\x80-\x9f\ud800-\uf8ff\ufffd]").findall
+no_text = finder("[\x80-\x9f\ud800-\uf8ff\ufffd]")
 """Finds characters that no text holds: what comes of a wrong charset."""
 _ESCAPES = re.compile(rb"\x1b(\$[@AB]|\$\([CDOPQ]|\([BJIH])")
 # The sets of two octets: what EUC puts before a character of theirs, and the EUC.

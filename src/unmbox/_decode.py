@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from ._charset import cjk_for_latin, common_cjk, cut_cjk, decode_8bit, nearly_utf8
 from ._codecs import codec_name, decode_strictly, iso_2022_jp, no_text
+from ._late import finder, searcher
 
 # A fold of a field's value: its line end and one blank become one space.
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
@@ -56,12 +57,12 @@ _LIKE_UTF8 = re.compile(
     rb"[\x00-\x7f]*(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})"
 ).match
 # Latin letters, and signs of any text.
-_ANY_LATIN = re.compile("[\x00-\x7f\xa0-\u024f\u2000-\u2bff\ufe0f\U0001f000-\U0001faff]*").fullmatch
-_SEAM = re.compile("[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]").search
-_BOX = re.compile("[\u2500-\u259f]").search
-_BEYOND_ASCII, _LONG = re.compile("[^\x00-\x7f]").findall, 3
-_OF_THREE = re.compile("[\u0800-\uffff]").findall
-_HALF_WIDTH = re.compile("[\uff61-\uff9f][\u3040-\u9fff]|[\u3040-\u9fff][\uff61-\uff9f]").search
+_ANY_LATIN = searcher(r"\A[\x00-\x7f\xa0-\u024f\u2000-\u2bff\ufe0f\U0001f000-\U0001faff]*\Z")
+_SEAM = searcher("[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]")
+_BOX = searcher("[\u2500-\u259f]")
+_BEYOND_ASCII, _LONG = finder("[^\x00-\x7f]"), 3
+_OF_THREE = finder("[\u0800-\uffff]")
+_HALF_WIDTH = searcher("[\uff61-\uff9f][\u3040-\u9fff]|[\u3040-\u9fff][\uff61-\uff9f]")
 # What nearly all encoded values are: sound encoded-words of one charset, before a sound address or nothing.
 _WORD = rb"=\?[\w-]{1,40}\?(?:[Bb]\?[A-Za-z0-9+/]*={0,2}|[Qq]\?[!->@-~]*)\?="
 _SOUND = re.compile(rb"(%b(?:[ \t\r\n]+%b)*)( <[^<>()\"\\\s?]*>)?" % (_WORD, _WORD)).fullmatch
