@@ -330,14 +330,14 @@ def test_a_dry_run_leaves_a_shared_index_alone(mailbox: Path, eml: Path) -> None
 
 
 BROKEN = """
-import sys, unmbox._orders as orders
+import sys, unmbox._checks as checks
 from unmbox.cli import main
-class Broken(orders.EmlWriter):
+class Broken(checks.EmlWriter):
     def send(self, event):
         if event.offset == 0:
             raise ValueError("injected")
         return super().send(event)
-orders.EmlWriter = Broken
+checks.EmlWriter = Broken
 sys.exit(main())
 """
 

@@ -18,7 +18,7 @@ import pytest
 import unmbox
 from killing import ENDED, Fault, Killed, Order, dying_at_once, faulty, in_another_process, small
 from mails import adds_up, emls, mail, mailbox
-from unmbox import UsageError, _orders, _ranges, zips
+from unmbox import UsageError, _checks, _ranges, zips
 from unmbox._batches import Batches
 from unmbox._checks import CheckingWriter
 from unmbox._destination import manifest_of
@@ -648,7 +648,7 @@ def test_what_was_in_quarantine_comes_in_a_volume_of_its_own(many: Path, tmp_pat
             return super().send(event)
 
     out = tmp_path / "out.zip"
-    with mock.patch.object(_orders, "EmlWriter", Broken):
+    with mock.patch.object(_checks, "EmlWriter", Broken):
         assert unmbox.convert(many, out, **OPTIONS).quarantined == 1
     assert [path.name for path in (tmp_path / "out-aside" / "quarantine").iterdir()] == ["1-0.eml"]
     assert verify(out).ok

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from unmbox import _decode, _headers
 from unmbox._addresses import split_mailboxes
@@ -30,6 +30,24 @@ _IS_ATTACHED = re.compile(
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _SIGNED = re.compile(rb"^(dkim-signature|arc-message-signature)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _RECIPIENTS = (b"to", b"cc", b"bcc")
+
+LIMITED: Final = {
+    "size": "octets",
+    "attachments": "attachments",
+    "recipients": "addresses in To, Cc and Bcc",
+    "header_size": "octets of header block",
+    "header_line": "octets in a line of the header block",
+    "fields": "header fields",
+}
+"""What the checks that are numbers count."""
+FAULTS: Final = {
+    "sender_differs": "Sender is the same as From",
+    "no_nul": "a NUL",
+    "no_bare_lf": "lines that end in LF alone",
+    "no_bare_cr": "a CR that ends no line",
+    "ascii_header": "octets beyond ASCII in the header block",
+}
+"""What the checks without a number find."""
 
 
 class CheckingWriter(EmlWriter):
@@ -93,6 +111,13 @@ class CheckingWriter(EmlWriter):
             self._mended.append(repair)
 
 
+def writer_for(*, checks: Mapping[str, Any], force: Collection[str], **options: Any) -> EmlWriter:
+    """The writer for a profile with these; `options` are those of `EmlWriter`."""
+    if not checks and not force:
+        return EmlWriter(**options)
+    return CheckingWriter(checks=checks, force=force, **options)
+
+
 class Seen:
     """What has been written of a message, as far as `checks` ask for it, of one profile or of several."""
 
@@ -147,25 +172,25 @@ class Seen:
     # -- the checks: most blocks are shorter than what any of their parts may be ----------------------
 
     def _size(self, _: bytes, limit: int) -> Iterator[str]:
-        yield from _more(self._octets, limit, "octets")
+        yield from _more(self._octets, limit, LIMITED["size"])
 
     def _attachments(self, _: bytes, limit: int) -> Iterator[str]:
-        yield from _more(self._attached, limit, "attachments")
+        yield from _more(self._attached, limit, LIMITED["attachments"])
 
     def _recipients(self, block: bytes, limit: int) -> Iterator[str]:
         count = sum(1 for name in _RECIPIENTS for _ in _addresses(block, name))
-        yield from _more(count, limit, "addresses in To, Cc and Bcc")
+        yield from _more(count, limit, LIMITED["recipients"])
 
     def _header_size(self, _: bytes, limit: int) -> Iterator[str]:
-        yield from _more(self._block_size, limit, "octets of header block")
+        yield from _more(self._block_size, limit, LIMITED["header_size"])
 
     def _header_line(self, block: bytes, limit: int) -> Iterator[str]:
         if len(block) > limit:
-            yield from _more(max(map(len, block.split(b"\n"))), limit, "octets in a line of the header block")
+            yield from _more(max(map(len, block.split(b"\n"))), limit, LIMITED["header_line"])
 
     def _fields(self, block: bytes, limit: int) -> Iterator[str]:
         if block.count(b"\n") > limit:
-            yield from _more(len(list(filter(_is_field, split_fields(block)))), limit, "header fields")
+            yield from _more(len(list(filter(_is_field, split_fields(block)))), limit, LIMITED["fields"])
 
     def _field_size(self, block: bytes, limits: Mapping[str, int]) -> Iterator[str]:
         if len(block) <= min(limits.values(), default=_MOST):
@@ -190,23 +215,23 @@ class Seen:
     def _sender_differs(self, block: bytes, _: bool) -> Iterator[str]:
         senders = list(_addresses(block, b"sender"))
         if senders and senders == list(_addresses(block, b"from")):
-            yield "Sender is the same as From"
+            yield FAULTS["sender_differs"]
 
     def _no_nul(self, block: bytes, _: bool) -> Iterator[str]:
         if "no_nul" in self._faults or 0 in block:
-            yield "a NUL"
+            yield FAULTS["no_nul"]
 
     def _no_bare_lf(self, _: bytes, __: bool) -> Iterator[str]:
         if "no_bare_lf" in self._faults or self.block.count(b"\n") != self.block.count(b"\r\n"):
-            yield "lines that end in LF alone"
+            yield FAULTS["no_bare_lf"]
 
     def _no_bare_cr(self, _: bytes, __: bool) -> Iterator[str]:
         if "no_bare_cr" in self._faults or self.block.count(b"\r") != self.block.count(b"\r\n"):
-            yield "a CR that ends no line"
+            yield FAULTS["no_bare_cr"]
 
     def _ascii_header(self, block: bytes, _: bool) -> Iterator[str]:
         if not block.isascii():
-            yield "octets beyond ASCII in the header block"
+            yield FAULTS["ascii_header"]
 
 
 def _attached(lower: bytes) -> int:

@@ -16,12 +16,15 @@ DONE, DAMAGED, BAD_USE, STOPPED = 0, 1, 2, 3
 """Exit statuses; those of signals are 128 and the signal's number."""
 
 
+debug = click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show where in the program an error arose."
+)
+
+
 def shared(function: Callable[..., int]) -> Callable[..., int]:
     """The options that all commands have."""
     for option in (
-        click.option(
-            "--debug", is_flag=True, expose_value=False, help="Show where in the program an error arose."
-        ),
+        debug,
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."),
     ):
         function = option(function)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from unmbox._command import DONE
+from unmbox._command import DONE, debug
 from unmbox._terminal import say
 
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
-@click.option("--debug", is_flag=True, expose_value=False, help="Show where in the program an error arose.")
+@debug
 @click.pass_context
 def command(context: click.Context, shell: str) -> int:
     """Print what makes SHELL complete commands, options and file names of unmbox with the Tab key.

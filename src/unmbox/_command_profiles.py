@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from unmbox import profiles
+from unmbox._checks import FAULTS, LIMITED
 from unmbox._command import DONE, shared
 from unmbox._terminal import say
 from unmbox.profiles import Profile
@@ -67,31 +68,14 @@ def _page(profile: Profile) -> str:
     return "\n".join(lines)
 
 
-_LIMITS = {
-    "size": "octets of a message",
-    "attachments": "attachments",
-    "recipients": "addresses in To, Cc and Bcc",
-    "header_size": "octets of header block",
-    "header_line": "octets in a line of the header block",
-    "fields": "header fields",
-}
-_FAULTS = {
-    "sender_differs": "a Sender that is the same as From",
-    "no_nul": "a NUL",
-    "no_bare_lf": "lines that end in LF alone",
-    "no_bare_cr": "a CR that ends no line",
-    "ascii_header": "octets beyond ASCII in the header block",
-}
-
-
 def _line(heading: str, what: str, is_unknown: bool) -> str:
     return f"{heading:9}{what}" + ("  [unknown, taken to be so]" if is_unknown else "")
 
 
 def _refuses(name: str, value: Any) -> list[str]:
     """What a check refuses, in words."""
-    if name in _LIMITS:
-        return [f"more than {value:,} {_LIMITS[name]}"]
+    if name in LIMITED:
+        return [f"more than {value:,} {LIMITED[name]}"]
     if name == "field_size":
         sizes = {"all others" if field == "*" else field: size for field, size in value.items()}
         return [f"more than {size:,} octets in {field}" for field, size in sizes.items()]
@@ -99,7 +83,7 @@ def _refuses(name: str, value: Any) -> list[str]:
         return [f"a message without {field}" for field in value]
     if name == "single":
         return [f"none or several fields called {field}" for field in value]
-    return [_FAULTS[name]] if value else []
+    return [FAULTS[name]] if value else []
 
 
 def _value(value: Any) -> str:

@@ -22,13 +22,13 @@ from unmbox._decode import decode_addresses
 from unmbox._head import MessageHead, unclear_in
 from unmbox._names import split_name
 from unmbox._opened import Opened
-from unmbox._parser import Parser
 from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox._record import state_of
 from unmbox._report import Progress, Ticker
 from unmbox._scratch import scratch
 from unmbox._selection import Selection
 from unmbox._single import parser_for
+from unmbox._variant import check_variant
 from unmbox.dedup import content_of
 from unmbox.errors import UsageError
 from unmbox.events import Head
@@ -294,7 +294,7 @@ def read(
     Sources, `variant` and `progress` are as for `convert`. Raises `UsageError` and `SourceError` as it does.
     """
     opened = Opened(sources)
-    Parser(variant=variant)  # a bad option is an error before anything is read
+    check_variant(variant)
     total = opened.size() if progress else None
     octets, ticker = 0, Ticker()
     for source in opened:

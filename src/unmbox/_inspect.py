@@ -19,6 +19,7 @@ from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._report import Progress, Ticker
 from unmbox._single import parser_for
+from unmbox._variant import check_variant
 from unmbox._word_counts import WordCounts
 from unmbox._writer import EmlWriter, to_crlf, with_lf
 from unmbox.dedup import BodyDigest, DedupIndex, Entry, content_of
@@ -56,7 +57,7 @@ def inspect(
     Raises `UsageError` for bad options and `SourceError` where a source cannot be read.
     """
     opened = Opened(sources)
-    Parser(variant=variant)  # a bad option is an error now
+    check_variant(variant)
     with closing(_Run(progress, opened.size() if progress else None, deep=deep)) as run:
         for source in opened:
             run.read(source, parser_for(single=source.single, variant=variant))

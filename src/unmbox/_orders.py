@@ -12,15 +12,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from unmbox._checks import CheckingWriter
+from unmbox._checks import writer_for
 from unmbox._destination import aside_of, is_zip, manifest_of
 from unmbox._folders import MODES, Folders, LabelTable
-from unmbox._parser import Parser
 from unmbox._place import DryPlace, Place
 from unmbox._remote import is_url
 from unmbox._repairs import RULES
 from unmbox._selection import Selection, When, check_utf8, recorded
 from unmbox._sorter import REFUSED, Sorter
+from unmbox._variant import check_variant
 from unmbox._writer import EmlWriter
 from unmbox._zip_place import ZipPlace
 from unmbox.errors import UsageError
@@ -71,7 +71,7 @@ class Orders:
     ) -> None:
         more = {"jobs": jobs, "locale": locale, "repair_signed": repair_signed}
         _check_kinds(destination, {**given, **more, "profile": profile, "system_labels": system_labels})
-        Parser(variant=variant)  # a bad option is an error now, before anything is written
+        check_variant(variant)
         if jobs < 1:
             raise UsageError(f"jobs is a number of processes, not {jobs}: give 1 or more")
         self._destination = destination
@@ -137,16 +137,15 @@ class Orders:
             raise UsageError("a ZIP has no links: choose the labels primary or none")
 
     def _writers(self, *, repair_signed: bool, locale: str | None) -> Callable[[], EmlWriter]:
-        options: dict[str, Any] = {
-            "headers": self._values["headers"],
-            "newline": self.newline,
-            "repair_signed": repair_signed,
-            "locale": locale,
-        }
-        checks, force = self._profile.checks, self._profile.force
-        if not checks and not force:
-            return partial(EmlWriter, **options)
-        return partial(CheckingWriter, checks=checks, force=force, **options)
+        return partial(
+            writer_for,
+            checks=self._profile.checks,
+            force=self._profile.force,
+            headers=self._values["headers"],
+            newline=self.newline,
+            repair_signed=repair_signed,
+            locale=locale,
+        )
 
     def _sorter(self, table: LabelTable, selection: Selection, *, is_own: bool) -> Sorter | None:
         labels, aside = self._values["labels"], self._values["refused"] == "aside"

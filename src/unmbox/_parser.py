@@ -25,8 +25,8 @@ from unmbox._scan import (
 from unmbox._variant import (
     NO_LENGTH,
     SWAP_CR_LF,
-    VARIANTS,
     as_stored,
+    check_variant,
     content_length,
     end_of_claim,
     is_cr_only,
@@ -74,10 +74,13 @@ class Parser(Judge):
         charset: str | None = None,
         offset: int | None = None,
     ) -> None:
-        if variant not in VARIANTS:
-            raise UsageError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
+        check_variant(variant)
         if not isinstance(offset, (int, type(None))):
             raise UsageError(f"offset is a number of octets, not {offset!r}")
+        if settled is not None:
+            check_variant(settled)
+        if offset is not None and (settled or variant) == "auto":
+            raise UsageError("in the middle of a source say what its variant is: settled=, or variant=")
         super().__init__(offset or 0, settled or variant)
         self._by_length = variant in {"mboxcl", "mboxcl2"}
         self._swapped = newline == b"\r"

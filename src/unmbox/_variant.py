@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 from itertools import islice
 
+from unmbox.errors import UsageError
 from unmbox.events import End, Event, Head, Rejected
 
 VARIANTS = ("auto", "mboxrd", "mboxo", "mboxcl", "mboxcl2")
+
+
+def check_variant(variant: str) -> None:
+    """Raise `UsageError` for a variant that there is not."""
+    if variant not in VARIANTS:
+        raise UsageError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
+
 
 SWAP_CR_LF = bytes.maketrans(b"\r\n", b"\n\r")
 """A table for `bytes.translate` that makes a CR-only source an LF one and back again, losing nothing."""

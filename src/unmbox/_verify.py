@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unmbox import _verify_tables
-from unmbox._checks import CheckingWriter
+from unmbox._checks import writer_for
 from unmbox._destination import MANIFEST_NAME, is_part, is_zip, manifest_of
 from unmbox._message_id import normalise_message_id
 from unmbox._opened import Opened
@@ -420,9 +420,9 @@ class _Audit:
 
 
 def _writer(options: Mapping[str, str]) -> EmlWriter:
-    force = options.get("force")
-    new = partial(CheckingWriter, checks={}, force=force.split(",")) if force else EmlWriter
-    return new(
+    return writer_for(
+        checks={},
+        force=[code for code in options.get("force", "").split(",") if code],
         headers=options.get("headers", "preserve"),
         newline=options.get("newline", "crlf"),
         repair_signed=options.get("repair_signed") == "true",
