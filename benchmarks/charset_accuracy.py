@@ -7,7 +7,7 @@ charset-normalizer (where installed), and Python's `email`. Right means that exa
 whatever the charset is called. *Alone*: nothing but the octets. *In context*: with an undeclared body in the
 same charset, of one or two sentences (chardet and charset-normalizer get text and body joined).
 
-The texts below were written for this file. The scoring tables in `_charset.py` were counted from other
+The texts below were written for this file. The scoring tables in `_frequencies.py` were counted from other
 lists (the wordfreq project's word frequencies and the Faker project's names), and its weights were set on
 phrases made of those. Some of the rules were thought of on seeing what was missed in LISTS, so the texts
 in FRESH came after; their misses were looked at before the tables of CJK grew. THIRD came last.

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 import unmbox
 from benchmarks import charset_accuracy
 from eml_check import FROM_LINE, convert, faults
-from unmbox._charset import decode_8bit, nearly_utf8
+from unmbox._charset import decode_8bit
 from unmbox._codecs import codec_name, decode_strictly
 from unmbox._decode import decode_text
+from unmbox._utf8 import nearly_utf8
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_fromline _mime _scan",
         "_variant",
         (
-            "_headers _message_id _codecs _frequencies _charset _prior _decode labels _dates _made "
-            "_fields _health _signatures _raw8 _addresses _encode _parameters _block _repairs _report"
+            "_headers _message_id _codecs _frequencies _text_costs _utf8 _charset _source_charset _decode "
+            "labels _dates _missing _fields _sound _signatures _block_charset _addresses _encode _parameters "
+            "_block _repairs _report"
         ),
         "_auto",
         "_cells",

@@ -22,16 +22,16 @@ import unmbox
 from benchmarks.hostile_heads import SHAPES
 from eml_check import FROM_LINE, convert, convert_again, convert_mailbox, faults
 from unmbox import EmlWriter, Repair
-from unmbox import _made as made
+from unmbox import _missing as made
 from unmbox._block import Block
 from unmbox._decode import decode_text
 from unmbox._encode import encode_addresses, encoded_words
 from unmbox._fields import MAX_FIELDS, Field, join_fields, names_nobody, split_block, split_fields
 from unmbox._headers import usual
-from unmbox._health import sound_fields
 from unmbox._judge import MAX_HEAD
 from unmbox._message_id import normalise_message_id
 from unmbox._repairs import RULES, repair
+from unmbox._sound import sound_fields
 from unmbox.events import Body, End, Head, HeadRest
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from unmbox._block_charset import Raw8Bit, is_unclear
 from unmbox._fields import MAX_NAME, Field, join_fields, split_block, split_fields
-from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox._signatures import Signatures
 
 LINE: Final = b"X-Unmbox-Line"

@@ -13,62 +13,39 @@ import codecs
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain, pairwise
 from operator import itemgetter
 from typing import Final
 
 from unmbox._codecs import codec_name, decode_strictly, errors_for, iso_2022_jp, keeps_ascii, no_text
-from unmbox._frequencies import COMMON, TABLES
-from unmbox._late import finder, searcher
-
-_WESTERN: Final = "en de fr es it pt sv da is"
-_CENTRAL: Final = "pl cs sk hu ro hr"
-_LATIN: Final = frozenset(f"{_WESTERN} {_CENTRAL} tr".split())
+from unmbox._frequencies import COMMON
+from unmbox._text_costs import (
+    CENTRAL,
+    COMMON_CJK,
+    LATIN,
+    RARE_CJK,
+    SYMBOL,
+    WESTERN,
+    costs_in,
+    misplaced,
+    patterns,
+    seams,
+)
+from unmbox._utf8 import is_utf8, may_be_chance, nearly_utf8
 
 # What each charset is read as, and how many bits that costs beforehand, for some are met less often.
 _READINGS: Final = {
     "cp932": ("ja", 0.0), "euc_jp": ("ja", 0.5), "gb18030": ("zh-cn zh-tw", 0.0), "big5hkscs": ("zh-tw", 0.0),
     "cp949": ("ko", 0.0), "koi8_r": ("ru", 0.5), "cp1251": ("ru uk", 0.0), "koi8_u": ("uk", 2.0),
-    "cp1252": (_WESTERN, 0.0), "iso8859_15": (_WESTERN, 1.0), "cp1250": (_CENTRAL, 1.0),
-    "iso8859_2": (_CENTRAL, 1.5), "cp1254": ("tr", 0.5), "cp1253": ("el", 3.0), "iso8859_7": ("el", 3.5),
+    "cp1252": (WESTERN, 0.0), "iso8859_15": (WESTERN, 1.0), "cp1250": (CENTRAL, 1.0),
+    "iso8859_2": (CENTRAL, 1.5), "cp1254": ("tr", 0.5), "cp1253": ("el", 3.0), "iso8859_7": ("el", 3.5),
     "cp1255": ("he", 4.0), "cp1256": ("ar", 4.0), "cp874": ("th", 4.0), "utf_8": ("any", 8.0),
 }  # fmt: skip
 _SELDOM: Final = {"is": 5.0, "sk": 2.0, "ro": 1.0, "hr": 0.5}
 # Charsets that are weighed only where the message declares them; any other is read as any language.
 _DECLARED: Final = {
     "iso8859_5": "ru uk", "cp866": "ru", "mac_cyrillic": "ru", "iso8859_8": "he", "iso8859_6": "ar",
-    "mac_roman": _WESTERN, "cp850": _WESTERN, "cp437": _WESTERN, "cp852": _CENTRAL, "mac_latin2": _CENTRAL,
+    "mac_roman": WESTERN, "cp850": WESTERN, "cp437": WESTERN, "cp852": CENTRAL, "mac_latin2": CENTRAL,
 }  # fmt: skip
-
-# Costs in bits that no list gives, set on generated texts: names and phrases made of the same lists.
-_ASCII_LETTER, _OTHER_LETTER, _SYMBOL, _UNDECODABLE = 6.0, 14.0, 17.0, 30.0
-_HALF_WIDTH, _RARE_CJK, _COMMON_CJK = 9.0, 22.0, 13.0
-# ASCII that text seldom has, and that is often the second octet of a CJK character.
-_ASCII_MARKS: Final = dict.fromkeys("^~`{}|\\", 6.0)
-_MARKS: Final = dict.fromkeys("“”‘’–—…€°«»„§№·¡¿ ´º®²³µ£¥¢©±×½¼¾¦¬¶", 7.0)
-_CJK_MARKS: Final = dict.fromkeys(
-    "、。・「」【】（）！？：；，．～〜“”‘’…《》－—　★☆◆■●○①②③④⑤⑥⑦⑧⑨⑩㈱№ⅠⅡⅢ"
-    "０１２３４５６７８９／＝＆＃＋％＜＞￥〒→←↑↓♪※◎△▲□▽▼〇",
-    8.0,
-) | {"€": 13.0}
-# The patterns that a wrong charset makes: ASCII and other letters side by side where a language keeps
-# them apart, runs of accented letters, symbols inside words, final forms of letters before others,
-# capitals after small letters.
-_SEAMS, _SEAM, _SEAM_CJK = re.compile("[A-Za-z](?=[^\x00-\x7f])|[^\x00-\x7f](?=[A-Za-z])").findall, 7.0, 6.0
-_ASCII_LETTERS = re.compile("[A-Za-z]").search
-_RUNS, _RUN = re.compile("(?<=[^\x00-\x7f])[^\x00-\x7f]").findall, 4.0
-_INSIDES, _INSIDE = re.compile(r"(?<=[^\W\d_])[«»„“”°º´№€§¡¿…—](?=[^\W\d_])").findall, 8.0
-# Signs that stand by numbers and blanks: beside letters and one another they are letters, wrongly read.
-_MISPLACED = finder(
-    r"[£¥¢©±×½¼¾¦¬¶®²³](?=[A-Za-z\x80-\u200f\u2027-\U0010ffff])"
-    r"|(?<=[A-Za-z\x80-\u200f\u2027-\U0010ffff])[£¥¢©±×½¼¾¦¬¶µ]"
-    r"|(?<=[^\x00-\x7f])[®²³]|(?<=[A-Za-z]{3})[²³]|µ(?=[A-Za-z\x80-\U0010ffff]{3})"
-)
-# A closing mark that nothing opened.
-_UNOPENED = re.compile(r"^[^«]*[^\W\d_]»(?!\w)").match
-_FINALS, _FINAL = re.compile(r"[ςךםןףץ]\w").findall, 8.0
-_MIXED_CASE: Final = 8.0
-_WORDS: Final = re.compile(r"[^\W\d_]+").findall
 
 # What evidence is worth: a declaration (two less for each that is likelier), a locale, the body at most; what
 # other mail of the source is in, and that another charset has the same language.
@@ -76,8 +53,6 @@ _PRIOR, _PRIOR_LANGUAGE = 9.0, 5.0
 _DECLARATION, _LOCALE, _BODY, _BODY_LANGUAGE = 16.0, 6.0, 40.0, 15.0
 
 _HIGH = re.compile(rb"[\x80-\xff]")
-# Few characters of two octets in UTF-8, none of them of a language in Latin script.
-_CHANCE = re.compile("[\x00-\x7f]*(?:[\u0180-\u07ff][\x00-\x7f]*){2,4}").fullmatch
 # Octets of a body beyond ASCII that are enough to be sure of its charset.
 _SURE: Final = 12
 # Words of ASCII alone in a header value are addresses, parameter names, extensions: they do not tell one
@@ -93,37 +68,8 @@ _LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
 _ROW: Final = 2  # octets of which a row of signs is made
 # Seldom met in words of Latin script: ``żółć``.
 _RUN_OF_FOUR = re.compile(rb"[\x80-\xff]{4}").search
-broken = re.compile("[\udc80-\udcff]+(?:(?: |\r?\n[ \t])[\udc80-\udcff]+)?").findall
-"""Finds what is left over of characters: where text was cut or folded, of one."""
 _CUT = re.compile("[\udc80-\udcff]\\s*$", re.MULTILINE).search  # at the end of a value
-# What is left over of one character in UTF-8: an octet, the beginning of it, all of it about a fold.
-_LEFT_OF_ONE = re.compile(
-    "[\udc80-\udcff]|[\udce0-\udcef][\udc80-\udcbf]|[\udcf0-\udcf4][\udc80-\udcbf]{1,2}"
-    "|(?=[\udcc2-\udcdf]\\s+[\udc80-\udcbf]$|[\udce0-\udcef](?:\\s*[\udc80-\udcbf]){2}$"
-    "|[\udcf0-\udcf4](?:\\s*[\udc80-\udcbf]){3}$).+",
-    re.DOTALL,
-).fullmatch
-_VALUES = re.compile("\n(?![ \t])").split
-_WHOLE = re.compile("[^\x00-\x7f\udc80-\udcff]").findall
-# What a few octets of another charset may say in UTF-8 by chance, and mail hardly ever does.
-_SELDOM_SAID = searcher(
-    "[\x80-\x9f\u0180-\u0217\u021c-\u02bf\u02df-\u02ff\u030d-\u0326\u0328-\u036f\u03cf-\u03ff\u0460-\u048f"
-    "\u0492-\u058f\u0700-\u08ff\u0e80-\u109f\u1100-\u1dff\u2c00-\u2fff\u3130-\u4dff\u9fa6-\uabff\ue000-\ufdff"
-    "\U00020000-\U0010ffff]"
-)
-_LATIN_LETTER, _NO_LATIN_LETTER = re.compile("[\xc0-\u024f]").search, re.compile("[\u0370-\u06ff]").search
-# One such character beside an octet that begins none of its script, or inside a word of ASCII.
-_STRANGER = searcher(
-    "[\x80-\u024f](?![\udcc2-\udcc5\udce2])[\udc80-\udcff]|[\u0370-\u04ff](?![\udccd-\udcd3\udce2])[\udc80-\udcff]"
-    "|[\u0590-\u06ff](?![\udcd6-\udcdb\udce2])[\udc80-\udcff]|[\udc80-\udcff][\x80-\u06ff]|[A-Za-z][\u2e80-\ud7a3]"
-)
-# The beginning of an emoji, or of a letter that would be a capital one after a small one.
-_BEGINNING = re.compile("\udcf0\udc9f|[a-z][\udcc2-\udcd6\udcd8-\udcde]$").search
-_FOLDED = re.compile("[\udc80-\udcff]\\s+[\udc80-\udcff]").search
-# So many that are whole are no chance.
-_OF_THREE = finder("[\u0800-\ud7ff\ue000-\uffff]")
-_NO_CHANCE: Final = 3
-_ENOUGH: Final = 2
+_ASCII_LETTERS = re.compile("[A-Za-z]").search
 # Rare characters that do not speak against the charset that is declared.
 _FEW: Final = 2
 
@@ -145,9 +91,9 @@ def decode_8bit(
     Valid UTF-8 is UTF-8 (but for the few characters of `may_be_chance`, in a message whose body says
     otherwise) and ISO 2022 escapes are ISO-2022-JP, whatever else is known. `candidates` are charsets that
     are declared nearby, likeliest first; `utf8` says that UTF-8 is; `body` is text of the same message as
-    stored; `prior` is the codec that other mail of its source is in (`_prior.settle_charset`); `locale` is
-    a language tag (``ja``, ``zh_TW``). What cannot be known comes back as ASCII with surrogates for the
-    other octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
+    stored; `prior` is the codec that other mail of its source is in (`_source_charset`); `locale` is a
+    language tag (``ja``, ``zh_TW``). What cannot be known comes back as ASCII with surrogates for the other
+    octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
     """
     escaped = iso_2022_jp(raw) if b"\x1b" in raw else None
     if raw.isascii():
@@ -171,12 +117,12 @@ def decode_8bit(
     weights = _weigh(_ASCII_WORDS.sub(b"", raw[:1000]), _with_phrase(before, raw[:1000]), 0.0)
     codec, language = min(weights, key=weights.__getitem__)
     text = raw.decode(codec, errors_for(codec))
-    strange = [_costs(language)[char] for char in text[:1000] if not char.isascii()]
-    rare = _RARE_CJK if language in COMMON else _SYMBOL
-    odd = sum(bits >= rare for bits in strange) + (len(_MISPLACED(text)) if language not in COMMON else 0)
+    strange = [costs_in(language)[char] for char in text[:1000] if not char.isascii()]
+    rare = RARE_CJK if language in COMMON else SYMBOL
+    odd = sum(bits >= rare for bits in strange) + (len(misplaced(text)) if language not in COMMON else 0)
     poor = 2 * odd > len(strange) and from_body.get((codec, language)) != 0.0
     left_over = len(no_text(text))
-    if language in COMMON and codec in map(codec_name, candidates) and not _SEAMS(text):
+    if language in COMMON and codec in map(codec_name, candidates) and not seams(text):
         # A rare character or two, or one that was cut, say nothing against what is declared.
         poor = poor and (left_over > 0 or len(strange) > _FEW or _ASCII_LETTERS(text) is not None)
         left_over = 0 if left_over == 1 and _CUT(text) else left_over
@@ -187,54 +133,15 @@ def decode_8bit(
     return raw.decode("ascii", "surrogateescape"), "unknown-8bit"
 
 
-def nearly_utf8(raw: bytes, *, known: bool) -> str | None:
-    """Return the text of UTF-8 that was cut or folded in mid-character, or has one bad octet; None of others.
-
-    One such place in each value (`raw` may be several lines); its octets become surrogates. Two characters
-    that are whole, or folded, are enough, or one where it is `known` that UTF-8 is about.
-    """
-    text = raw.decode("utf_8", "surrogateescape")
-    places = [broken(value) for value in _VALUES(text)]
-    if max(map(len, places)) > 1:
-        return None
-    if len(_OF_THREE(text)) >= _NO_CHANCE:
-        return text
-    if not all(map(_LEFT_OF_ONE, chain(*places))):
-        return None
-    whole = "".join(_WHOLE(text))
-    sound = len(whole) + bool(_FOLDED(text))
-    is_enough = sound + known >= _ENOUGH or (known and _BEGINNING(text))
-    is_mixed = _STRANGER(text) if sound == 1 else _LATIN_LETTER(whole) and _NO_LATIN_LETTER(whole)
-    return text if is_enough and not is_mixed and not _SELDOM_SAID(whole) else None
-
-
-@lru_cache(maxsize=8)
-def is_utf8(lines: bytes) -> bool:
-    """Whether lines of a body are UTF-8 beyond ASCII; they may end in mid-character."""
-    try:
-        return not lines.isascii() and bool(codecs.getincrementaldecoder("utf-8")().decode(lines))
-    except UnicodeDecodeError:
-        return False
-
-
-def may_be_chance(text: str) -> bool:
-    """Whether octets that are valid UTF-8 and say `text` could be one or two CJK characters all the same.
-
-    谢谢 in GB18030 is лл in UTF-8. Of names of two characters one in thirty is such, of four one in a
-    thousand; text of Latin letters, or of three octets a character, never is.
-    """
-    return bool(_CHANCE(text)) and not _SEAMS(text)
-
-
 def common_cjk(raw: bytes, codec: str) -> str | None:
     """Return the text of `raw` in a CJK codec if it is of common characters, else None."""
     languages = _languages(codec) if codec in _READINGS else []
     text = decode_strictly(raw, codec) if COMMON.keys() & languages else None
-    if text is None or _SEAMS(text):
+    if text is None or seams(text):
         return None
     strange = [char for char in text if not char.isascii()]
-    bits = min(sum(map(_costs(language).__getitem__, strange)) for language in languages)
-    return text if bits < _COMMON_CJK * len(strange) else None
+    bits = min(sum(map(costs_in(language).__getitem__, strange)) for language in languages)
+    return text if bits < COMMON_CJK * len(strange) else None
 
 
 def cut_cjk(raw: bytes, codec: str) -> str | None:
@@ -310,18 +217,18 @@ def _weigh(octets: bytes, before: dict[_Reading, float], margin: float) -> dict[
     possible: list[tuple[float, _Reading, str]] = []
     with_latin = not _LONG_RUN(octets)
     for (codec, language), bits in before.items():
-        if with_latin or language not in _LATIN:
+        if with_latin or language not in LATIN:
             try:
                 text = octets.decode(codec, errors_for(codec))
             except UnicodeError:
                 continue
-            possible.append((bits + sum(map(_costs(language).__getitem__, text)), (codec, language), text))
+            possible.append((bits + sum(map(costs_in(language).__getitem__, text)), (codec, language), text))
     weights: dict[_Reading, float] = {}
     limit = float("inf")
     for bound, reading, text in sorted(possible, key=itemgetter(0)):
         if bound > limit:
             break
-        weights[reading] = bound + _patterns(text, reading[1])
+        weights[reading] = bound + patterns(text, reading[1])
         limit = min(limit, weights[reading] + margin)
     return weights
 
@@ -331,7 +238,7 @@ def _with_phrase(before: dict[_Reading, float], octets: bytes) -> dict[_Reading,
     words = b" ".join(_PHRASE(octets)).decode("ascii")
     if not words:
         return before
-    costs = {one: sum(map(_costs(one).__getitem__, words)) for one in _LATIN}
+    costs = {one: sum(map(costs_in(one).__getitem__, words)) for one in LATIN}
     least = min(costs.values())
     return {
         reading: bits
@@ -369,72 +276,10 @@ def _from_body(lines: bytes, readings: tuple[_Reading, ...]) -> dict[_Reading, f
     else:
         limit = _BODY_LANGUAGE
         spoken = {language for _, language in readings} - {"any"}
-        costs = {one: sum(map(_costs(one).__getitem__, text)) + _patterns(text, one) for one in spoken}
+        costs = {one: sum(map(costs_in(one).__getitem__, text)) + patterns(text, one) for one in spoken}
         weights = {reading: costs.get(reading[1], min(costs.values())) for reading in readings}
     least = min(weights.values())
     return {reading: min(weights.get(reading, least + limit) - least, limit) for reading in readings}
-
-
-def _patterns(text: str, language: str) -> float:
-    """Return what `text` costs in a language over its characters: their case, and what stands together."""
-    if language in COMMON:
-        return _SEAM_CJK * len(_SEAMS(text))
-    bits = 0.0
-    words = _WORDS(text)
-    capitals = False
-    for word in words:
-        if word.islower():
-            bits += 2.0 * capitals
-        elif word.isupper():
-            bits += 0.0 if capitals else 4.0 if len(word) > 1 else 1.0
-            capitals = capitals or len(word) > 1
-        elif word[1:].islower():
-            bits += 1.0
-        elif word.lower() != word:
-            rises = sum([left.islower() and right.isupper() for left, right in pairwise(word)])
-            bits += _MIXED_CASE * (rises or 0.5)
-    if words and words[0].islower():
-        bits += 1.5
-    bits += _INSIDE * (len(_INSIDES(text)) + bool(_UNOPENED(text)))
-    bits += (_SYMBOL - 7.0) * len(_MISPLACED(text))
-    if language in _LATIN:
-        return bits + _RUN * len(_RUNS(text))
-    return bits + _SEAM * len(_SEAMS(text)) + _FINAL * len(_FINALS(text))
-
-
-class _Costs(dict[str, float]):
-    """What each character costs in a language; what no table lists is judged by its kind, once."""
-
-    def __init__(self, language: str) -> None:
-        super().__init__(_CJK_MARKS if language in COMMON else _MARKS)
-        self._language = language
-        for octet in range(128):
-            self[chr(octet)] = _ASCII_LETTER if chr(octet).isalpha() else _ASCII_MARKS.get(chr(octet), 0.0)
-        for bits, chars in re.findall(r"(\d+)(\D+)", TABLES.get(language, "")):
-            for char in chars:
-                self[char] = self[char.upper()] = float(bits)
-
-    def __missing__(self, char: str) -> float:
-        bits = self._judge(char)
-        if len(self) < 5000:
-            self[char] = bits
-        return bits
-
-    def _judge(self, char: str) -> float:
-        if no_text(char):
-            return _UNDECODABLE
-        if self._language == "any":
-            return _ASCII_LETTER
-        if self._language not in COMMON:
-            return _OTHER_LETTER if char.isalpha() else _SYMBOL
-        if "\uff61" <= char <= "\uff9f":
-            return _HALF_WIDTH
-        charset, last, bits = COMMON[self._language]
-        octets = char.encode(charset, "replace")
-        return bits if len(octets) == 2 and char.isalpha() and octets[0] <= last else _RARE_CJK
-
-
-_costs = lru_cache(maxsize=None)(_Costs)
 
 
 def _ask_chardet(raw: bytes) -> tuple[str, str] | None:

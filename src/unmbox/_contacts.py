@@ -17,12 +17,12 @@ from typing import Any, Final, NamedTuple
 
 from unmbox import _headers
 from unmbox._addresses import Mailbox, key_of, normalise, split_mailboxes
+from unmbox._block_charset import Raw8Bit, is_unclear
 from unmbox._cells import guarded
 from unmbox._decode import decode_addresses
 from unmbox._head import MessageHead, unclear_in
 from unmbox._names import split_name
 from unmbox._opened import Opened
-from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox._record import state_of
 from unmbox._report import Progress, Ticker
 from unmbox._scratch import scratch

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from ._charset import cjk_for_latin, common_cjk, cut_cjk, decode_8bit, nearly_utf8
+from ._charset import cjk_for_latin, common_cjk, cut_cjk, decode_8bit
 from ._codecs import codec_name, decode_strictly, iso_2022_jp, no_text
 from ._late import finder, searcher
+from ._utf8 import nearly_utf8
 
 # A fold of a field's value: its line end and one blank become one space.
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")

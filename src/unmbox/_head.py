@@ -7,11 +7,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from unmbox import _dates, _decode, _headers, _made, labels
+from unmbox import _dates, _decode, _headers, _missing, labels
 from unmbox._block import unclear_values
+from unmbox._block_charset import Raw8Bit, is_unclear
 from unmbox._fields import ADDRESSES, BOM, names_nobody, split_block, split_fields, too_many
 from unmbox._message_id import normalise_message_id
-from unmbox._raw8 import Raw8Bit, is_unclear
 from unmbox.events import Head
 from unmbox.labels import Beside
 
@@ -84,7 +84,7 @@ class MessageHead:
         date = self._date
         if date is False:
             value = self.raw_field(_DATE)
-            sound = value and _made.is_sound_date(value)
+            sound = value and _missing.is_sound_date(value)
             date = self._date = (_dates.parse_date(value) if value and sound else None) or _found_date(self)
         return date
 
@@ -172,10 +172,10 @@ def sender_of(head: MessageHead) -> bytes | None:
 
 def _found_date(head: MessageHead) -> datetime | None:
     """The date of a message whose first Date is not sound: what the repaired Date will say."""
-    stated = [value for value in _headers.find_all(head.block, _DATE) if _made.stated_date(value)]
+    stated = [value for value in _headers.find_all(head.block, _DATE) if _missing.stated_date(value)]
     if stated:
-        return _made.stated_date(next(filter(_made.is_sound_date, stated), stated[0]))
-    return _made.found_date(head.envelope.date, _headers.find_all(head.block, b"received"))
+        return _missing.stated_date(next(filter(_missing.is_sound_date, stated), stated[0]))
+    return _missing.found_date(head.envelope.date, _headers.find_all(head.block, b"received"))
 
 
 def text_of(head: MessageHead, name: bytes, value: bytes) -> str:

@@ -16,11 +16,11 @@ from unmbox._batches import Batches
 from unmbox._mail import Mail, received
 from unmbox._opened import Opened
 from unmbox._parser import Parser
-from unmbox._prior import settle_charset
 from unmbox._ranges import Begun, Finished, Parcel, Setup, Task, cut, is_worth_it, parser_of, settle
 from unmbox._report import Damage, Progress, Report, Ticker
 from unmbox._schema import AMISS, UNDER_WAY, knows
 from unmbox._single import events_of, parser_for
+from unmbox._source_charset import settle_charset
 from unmbox._window import SETTLE
 from unmbox.errors import DestinationError
 from unmbox.events import Event

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from weakref import ref
 
 from unmbox._block import Repair
+from unmbox._block_charset import BODY
 from unmbox._head import MessageHead, settle_raw8, unclear_in
 from unmbox._opened import Opened
 from unmbox._parser import Parser
-from unmbox._raw8 import BODY
 from unmbox._report import Damage
 from unmbox._single import parser_for
 from unmbox._writer import EmlWriter

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from unmbox._fromline import common_line
 from unmbox._parser import Parser
-from unmbox._prior import settle_charset
 from unmbox._scan import FROM_LINE, blank_line_before, find_from
+from unmbox._source_charset import settle_charset
 from unmbox._window import SETTLE
 from unmbox._writer import EmlWriter
 from unmbox.events import Rejected

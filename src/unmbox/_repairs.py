@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from unmbox import _encode, _made
+from unmbox import _encode, _missing
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
 from unmbox._fields import ADDRESSES, BOM, MAX_LINE, ONCE, Field, names_nobody
 from unmbox._message_id import find_message_id
@@ -220,8 +220,8 @@ def _bad_message_id(block: Block) -> None:
 def _bad_date(block: Block) -> None:
     """A Date that is none is moved out of the way; `missing-date` then puts what it meant."""
     for field in block.called(b"date"):
-        if not _made.is_sound_date(field.value):
-            block.stated_date = block.stated_date or _made.read_date(field.value)
+        if not _missing.is_sound_date(field.value):
+            block.stated_date = block.stated_date or _missing.read_date(field.value)
             block.rename("bad-date", field, ORIGINAL)
 
 
@@ -371,7 +371,7 @@ def _with_space(match: re.Match[bytes]) -> bytes:
 def _missing_message_id(block: Block) -> None:
     """A Message-ID is made: a hash of the From_ line and the block, so the same message gets the same one."""
     if not block.called(b"message-id"):
-        block.add("missing-message-id", "Message-ID", _made.message_id(block.from_line, block.header))
+        block.add("missing-message-id", "Message-ID", _missing.message_id(block.from_line, block.header))
 
 
 @_rule("missing-from", "RFC 5322 §3.6.2", _ADDS)
@@ -379,7 +379,7 @@ def _missing_from(block: Block) -> None:
     """A From is made: the From_ line's address, else Return-Path's, Sender's, or unknown@unmbox.invalid."""
     if not block.called(b"from"):
         known = [field.value for field in block.called(b"return-path", b"sender")]
-        block.add("missing-from", "From", _made.author(block.from_line, known))
+        block.add("missing-from", "From", _missing.author(block.from_line, known))
 
 
 @_rule("missing-date", "RFC 5322 §3.6.1", _ADDS)
@@ -387,7 +387,7 @@ def _missing_date(block: Block) -> None:
     """A Date is made: what an unsound one meant, else the From_ line's date, else the newest Received's."""
     if not block.called(b"date"):
         received = (field.value for field in block.called(b"received"))
-        block.add("missing-date", "Date", block.stated_date or _made.best_date(block.from_line, received))
+        block.add("missing-date", "Date", block.stated_date or _missing.best_date(block.from_line, received))
 
 
 RULES: Final = tuple(_RULES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from unmbox._prior import settle_charset
 from unmbox._scan import (
     FROM_LINE,
     FROM_OR_QUOTED,
@@ -12,6 +11,7 @@ from unmbox._scan import (
     start_of_line_end,
     unquote,
 )
+from unmbox._source_charset import settle_charset
 from unmbox.errors import UsageError
 from unmbox.events import Body, Event, Head, HeadRest, Junk
 

@@ -6,11 +6,11 @@ import re
 from typing import Final
 
 from unmbox._block import Block, Repair
+from unmbox._block_charset import BODY, Raw8Bit
 from unmbox._fields import too_many
-from unmbox._health import sound_fields
-from unmbox._raw8 import BODY, Raw8Bit
 from unmbox._repairs import repair
 from unmbox._signatures import DAMAGE
+from unmbox._sound import sound_fields
 from unmbox.errors import UsageError
 from unmbox.events import Body, End, Event, Head, HeadRest
 

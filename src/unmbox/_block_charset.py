@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from unmbox._charset import broken, common_cjk, decode_8bit, is_utf8, may_be_chance, nearly_utf8, sample
+from unmbox._charset import common_cjk, decode_8bit, sample
 from unmbox._codecs import codec_name, decode_strictly, errors_for, iso_2022_jp
+from unmbox._utf8 import broken, is_utf8, may_be_chance, nearly_utf8
 
 BODY: Final = 1 << 16
 """Octets of the body that may tell the charset."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from unmbox._fields import MAX_LINE, ONCE
 from unmbox._headers import PATH, PRECEDENCE, SIGNS, USUAL
-from unmbox._made import COMMON_DATE
+from unmbox._missing import COMMON_DATE
 
 # The fields that are looked at, with their values; an empty name is a line that is neither a field nor the
 # fold of one. The common beginning, a literal line end, is what makes the search leap from line to line, and

@@ -13,7 +13,7 @@ from drive import events_of
 from killing import Order, in_another_process
 from mails import left
 from unmbox._charset import decode_8bit
-from unmbox._prior import settle_charset
+from unmbox._source_charset import settle_charset
 from unmbox._window import SETTLE
 from unmbox.events import Head
 
