@@ -53,5 +53,7 @@ def extract(mailbox: str, folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     for path in extract(sys.argv[1], Path(sys.argv[2])):
         print(path)

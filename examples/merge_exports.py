@@ -29,6 +29,8 @@ def merge(exports: list[str], folder: Path) -> tuple[unmbox.Report, list[tuple[s
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     *exports, folder = sys.argv[1:]
     report, sources = merge(exports, Path(folder))
     for name, new, known in sources:

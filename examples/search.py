@@ -57,6 +57,8 @@ def find(database: str, words: str) -> list[tuple[str, str, str]]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     if sys.argv[1] == "build":
         print(f"{build(sys.argv[2], sys.argv[3])} messages")
     else:

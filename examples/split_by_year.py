@@ -33,5 +33,7 @@ def split(mailbox: str, folder: Path) -> Counter[str]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     for year, count in sorted(split(sys.argv[1], Path(sys.argv[2])).items()):
         print(f"{year}: {count}")

@@ -61,6 +61,8 @@ class Uploads:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     with Uploads(sys.argv[2]) as uploads:
         report = unmbox.convert(sys.argv[1], uploads, manifest="upload.sqlite")
     print(f"{report.written} sent, {report.already} had been sent before")

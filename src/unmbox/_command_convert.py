@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any, ClassVar
 
@@ -88,8 +89,8 @@ class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic 
 @click.option(
     "--refused",
     type=click.Choice(REFUSED),
-    help="keep (the default): only list what the profile's destination would refuse. aside: put it into a "
-    "folder of its own, too.",
+    help="keep (the default): only list what the profile's destination would refuse. aside: write it into "
+    "the folder refused instead of among the rest.",
 )
 @click.option(
     "--zip-size",
@@ -141,6 +142,10 @@ def command(paths: tuple[str, ...], *, as_json: bool, quiet: bool, **options: An
     *sources, destination = paths
     if destination == "-":
         raise click.UsageError("standard output takes no files: name a folder (./- if it is called so)")
+    if not destination.lower().endswith(".zip") and os.path.isfile(destination):  # noqa: PTH113  # raises nothing
+        raise click.UsageError(
+            f"{destination} is a file: the last word says where to write, so name a folder or NAME.zip"
+        )
     with bar(quiet=quiet) as show:
         report = unmbox.convert(opened(sources), destination, progress=show, **options)
     if as_json:

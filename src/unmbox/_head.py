@@ -125,6 +125,9 @@ class MessageHead:
         value = self.raw_field(name)
         return None if value is None else text_of(self, name, value)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at octet {self.offset} of {self.source!r}: {self.subject!r}>"
+
     def __getitem__(self, name: str) -> str | None:
         """The decoded text of the first field called `name` (in any case), None where there is none."""
         return self.text(_octets(name))

@@ -71,6 +71,8 @@ _COLUMNS = (
 )
 _FROM = "FROM message m JOIN source s ON s.id = m.source_id"
 # There is no index by message, so the smaller table leads; its rows stand in the order of the messages.
+# Of refusals, those by a destination; the others say why a message was not wanted, or not converted.
+_BY_PROFILE = "profile NOT IN ('quarantined', 'filtered')"
 _TOLD_OF = "CROSS JOIN message m ON m.id = r.message JOIN source s ON s.id = m.source_id"
 _TWICE = (
     "SELECT name_of(message_id) FROM message WHERE outcome = 'written' AND message_id IS NOT NULL "
@@ -99,7 +101,7 @@ _LISTS = {
     "refused": (
         "m.path",
         "r.profile || ': ' || r.reason",
-        f"FROM refusal r {_TOLD_OF} WHERE r.profile != 'quarantined' ORDER BY r.rowid",
+        f"FROM refusal r {_TOLD_OF} WHERE r.{_BY_PROFILE} ORDER BY r.rowid",
     ),
 }
 _REPAIRS = (
@@ -143,7 +145,7 @@ class Sums:
         self.repaired: int = sum(row[1] for row in self.repairs)
         self.collisions: int = self._one(f"SELECT coalesce(sum(n - 1), 0) FROM ({_counted(_TWICE)})")  # noqa: S608
         self.refusals = self._all(
-            "SELECT profile, reason, count(*) FROM refusal WHERE profile != 'quarantined' "
+            f"SELECT profile, reason, count(*) FROM refusal WHERE {_BY_PROFILE} "  # noqa: S608
             "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 1000"
         )
         self.lines_count: int = self._one("SELECT coalesce(sum(candidates), 0) FROM source")
@@ -155,7 +157,9 @@ class Sums:
             "duplicates": self.outcomes["duplicate"],
             "collisions": self._one(f"SELECT coalesce(sum(n), 0) FROM ({_counted(_TWICE)})"),  # noqa: S608
             "quarantine": self.outcomes["quarantined"],
-            "refused": self._one("SELECT count(*) FROM refusal WHERE profile != 'quarantined'"),
+            "refused": self._one(
+                "SELECT count(*) FROM refusal WHERE profile NOT IN ('quarantined', 'filtered')"
+            ),
             "repairs": self._one("SELECT count(*) FROM repair"),
         }
 

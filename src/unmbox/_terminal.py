@@ -27,13 +27,15 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
     """What `convert` has done, in lines."""
     read = f"{_count(report.messages, 'message')} ({size_of(report.bytes_in)})"
     lines = [f"{read}: {report.written:,} {'would be ' if dry_run else ''}written to {destination}"]
+    if report.already and not report.messages:
+        lines = [f"nothing new for {destination}"]
     if report.duplicates:
         lines[0] += f", {_count(report.duplicates, 'copy', 'copies')} left out"
     if report.filtered:
         lines[0] += f", {report.filtered:,} filtered out"
     if report.quarantined:
         lines[0] += f", {report.quarantined:,} put into quarantine"
-    if report.filtered == report.messages > 0:
+    if report.filtered == report.messages > 0 and not report.unmatched:
         lines.append("no message is wanted: unmbox inspect says which labels there are")
     if report.unmatched:
         lines.append(no_message_has(report.unmatched))
@@ -67,7 +69,9 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
 
 def no_message_has(terms: Sequence[str]) -> str:
     """What is said of labels and addresses to choose by, where there is nothing to choose."""
-    return f"no message has {' or '.join(map(repr, terms))}: unmbox inspect says which labels there are"
+    known = all("@" in term for term in terms)
+    hint = "is that how the address is spelt?" if known else "unmbox inspect says which labels there are"
+    return f"no message has {' or '.join(map(repr, terms))}: {hint}"
 
 
 def _planned(report: unmbox.Report) -> list[str]:

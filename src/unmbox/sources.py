@@ -280,6 +280,7 @@ def _read_file(file: Readable) -> Iterator[bytes]:
 def _checked(chunks: Iterator[object]) -> Iterator[bytes]:
     for chunk in chunks:
         if not isinstance(chunk, (bytes, bytearray, memoryview)):
-            raise UsageError(f"the source gives {type(chunk).__name__}, not bytes")
+            several = ": for several paths, ask for each" if isinstance(chunk, (str, os.PathLike)) else ""
+            raise UsageError(f"the source gives {type(chunk).__name__}, not bytes{several}")
         if chunk:
             yield bytes(chunk)
