@@ -17,7 +17,7 @@ SETTLED = 1 << 20
 BOM = b"\xef\xbb\xbf"
 
 TIME = r"\d{1,2}:\d\d(:\d\d)?"
-ZONE = r"([+-]\d{4}|\(?[A-Z]{1,6}([+-]\d{1,2}(:?\d\d)?)?\)?|\([A-Z][A-Z ]+\))"
+ZONE = r"([+-]\d\d:?\d\d|\(?[A-Z]{1,6}([+-]\d{1,2}(:?\d\d)?)?\)?|\([A-Z][A-Z. ]+\))"
 DAY = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
 MONTH = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 YEAR = r"(\d{4}|\d\d)"
@@ -103,6 +103,13 @@ def name_of(line: Line) -> bytes:
     return line.text.partition(b":")[0].rstrip().lower()
 
 
+def has_sender(text: bytes) -> bool:
+    """Tell whether what stands between "From " and the date may be one."""
+    dates = [found.start() for found in (date.search(text[-200:]) for date in DATED) if found]
+    sender = text[5 : max(0, len(text) - 200) + min(dates)].strip(b" \t")
+    return bool(re.fullmatch(rb'\S+|"[^"]*"\S*|\S+[ \t]at[ \t]\S+', sender))
+
+
 def is_dated(text: bytes) -> bool:
     return any(date.search(text.replace(b"\t", b" ")) for date in DATED)
 
@@ -152,13 +159,12 @@ class Reference:
         if self.text(following).startswith(b">From "):
             following += 1
         remain = len(self.lines) - following
-        if is_dated(line.text):
-            empty = following < len(self.lines) and not self.text(following)
-            after_blank = before_is_blank and (DATED[0].search(line.text) or empty)
-            return bool(after_blank) or self.header_at(following) or remain <= 1
+        alone = all(not one.text.strip() for one in self.lines[:at])
+        if is_dated(line.text) and (DATED[0].search(line.text[-200:]) or alone or has_sender(line.text)):
+            return before_is_blank or self.header_at(following) or remain <= 1
         if not remain:
             # Nothing but a From_ line, cut off: a mailbox all the same.
-            return all(not one.text.strip() for one in self.lines[:at])
+            return alone
         if not self.header_at(following):
             return False
         first = name_of(self.lines[following])
@@ -167,9 +173,14 @@ class Reference:
         while self.text(following)[:1] in (b" ", b"\t"):
             following += 1
         if self.header_at(following):
-            names = first, name_of(self.lines[following])
             bare = len(line.text.split()) <= 2
-            return any(name in KNOWN or (bare and b"-" in name) for name in names)
+            hyphen = b"-" in first or b"-" in name_of(self.lines[following])
+            run = [first]
+            while self.header_at(following) or self.text(following)[:1] in (b" ", b"\t"):
+                if self.header_at(following):
+                    run.append(name_of(self.lines[following]))
+                following += 1
+            return b"@" in line.text or (bare and hyphen) or not KNOWN.isdisjoint(run)
         if following >= len(self.lines) or self.text(following).startswith(b"From "):
             return known
         return known and not self.text(following) and before_is_blank and len(line.text.split()) <= 2

@@ -24,7 +24,7 @@ LOOK_AHEAD = 1 << 16
 bound on what is held back."""
 
 _TIME = rb"\d{1,2}:\d\d(?::\d\d)?"
-_ZONE = rb"(?:[+-]\d{4}|\(?[A-Z]{1,6}(?:[+-]\d{1,2}(?::?\d\d)?)?\)?|\([A-Z][A-Z ]{1,60}\))"
+_ZONE = rb"(?:[+-]\d\d:?\d\d|\(?[A-Z]{1,6}(?:[+-]\d{1,2}(?::?\d\d)?)?\)?|\([A-Z][A-Z. ]{1,60}\))"
 _DAY = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _YEAR = rb"(?:\d{4}|\d\d)"
@@ -37,11 +37,13 @@ _ASCTIME = _DAY + rb"[a-z]*,?" + _S + _MONTH + rb"[a-z]*\.?" + _S + rb"\d{1,2},?
 _ASCTIME += rb"(?:" + _TIME + _ZONES + _S + _YEAR + rb"|\d{4}" + _S + _TIME + rb")" + _ZONES
 _RFC822 = rb"(?:" + _DAY + rb"[a-z]*,?" + _S + rb")?\d{1,2}[ \t-]+" + _MONTH + rb"[a-z]*[ \t-]+" + _YEAR
 _RFC822 += _S + _TIME + _ZONES
-_ISO = rb"\d{4}-\d\d-\d\d[T \t]+" + _TIME + rb"(?:[.,]\d+)?[ \t]*(?:Z|[+-]\d\d:?\d\d)?"
+_ISO = rb"\d{4}-\d\d-\d\d[T \t]+" + _TIME + rb"(?:[.,]\d+)?(?:[ \t]*(?:Z|[+-]\d\d:?\d\d))?"
 _DATE_AT_END = re.compile(
     rb"[ \t](?:(" + _ASCTIME + rb")|" + _RFC822 + rb"|" + _ISO + rb")(?:[ \t]+remote from[ \t].*)?[ \t\r]*\Z",
     re.IGNORECASE,
 )
+# One word, or an address in words.
+_SENDER = re.compile(rb"[ \t]*(?:\S+|\"[^\"\n]*\"\S*|\S+[ \t]at[ \t]\S+)[ \t]*").fullmatch
 _COMMON = rb"(?!:)\S{1,900} +" + _DAY + rb" " + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d(?: [+-]\d{4})? \d{4}"
 # What nine mailboxes in ten write, in one match: the line, then its end.
 common_line = re.compile(rb"(From " + _COMMON + rb")\r?\n").match
@@ -50,6 +52,10 @@ _HEADER_FORM = re.compile(rb"From[ \t]+:").match
 # RFC 5322 §2.2: a field name is printable ASCII but the colon; old mail has white space before the colon.
 _FIELD_START = re.compile(rb"([!-9;-~]+)[ \t]*:").match
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)").match
+_RUN = re.compile(rb"(?:[!-9;-~]+[ \t]*:[^\n]*(?:\n|\Z)|[ \t][^\n]*(?:\n|\Z))*").match
+_HYPHEN_IN_TWO = re.compile(
+    rb"[!-9;-~]*-[!-9;-~]*[ \t]*:|[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*[!-9;-~]*-[!-9;-~]*[ \t]*:"
+).match
 _NO_FIELD = re.compile(rb"[^!-9;-~]|[!-9;-~]+(?:[^!-9;-~ \t:]|[ \t]+[^ \t:])").match
 _QUOTED_FIRST = re.compile(rb">From [^\n]*(?:\n|\Z)").match
 
@@ -58,7 +64,7 @@ _CORE = rb"(?i:From|To|Date|Subject|Message-ID)[ \t]*:"
 _CORE_FIELD = re.compile(rb"\n" + _CORE)
 # Whole lines of such a block, From_ lines among them. So few that what `re` keeps of them stays small.
 trace_lines = re.compile(
-    rb"(?:>?From (?!- |[ \t]*:)[^\n]*\n|[ \t][^\n]*\n|(?!" + _CORE + rb")[!-9;-~]+[ \t]*:[^\n]*\n){1,5000}"
+    rb"(?:>?From (?![ \t]*:)[^\n]*\n|[ \t][^\n]*\n|(?!" + _CORE + rb")[!-9;-~]+[ \t]*:[^\n]*\n){1,5000}"
 ).match
 
 # Fields that begin a header block so often that one of them alone tells it from prose such as "Note: …".
@@ -101,17 +107,22 @@ _KNOWN_HERE = b"|".join(
     b"[%c%c](?i:%b)" % (first, first - 32, b"|".join(names)) for first, names in _BY_LETTER if names
 )
 _KNOWN_HERE = rb"(?:" + _KNOWN_HERE + rb")[ \t]*:"
+_KNOWN_LINE = re.compile(rb"\n" + _KNOWN_HERE).search
 _UNKNOWN_ALONE = rb"(?!" + _KNOWN_HERE + rb")" + _FIELD_HERE + _PROSE
 _AFTER_TEXT = rb"(?:(?<=[^\s\xbf]\nFrom )|(?<=[^\s\xbf]\r\nFrom ))"  # no BOM: a file may begin with it
 _ONE_FIELD = rb"(?:" + _UNKNOWN_ALONE + rb"|" + _FIELD_HERE + rb"(?![\r\n]|From )" + _PROSE + rb")"
 _DATED = _AFTER_TEXT + _COMMON + rb"\r?\n(?!>From )(?=" + _PROSE + rb")[^\n]{0,998}\n[\0-\xff]"
 _COLON = rb"[ \t]*:[^\n]{0,998}\n"
+# Several words, none an address, and two or more fields that are not known, up to what is no field.
+_UNKNOWN_RUN = rb"(?=[^\S\n]*\S+[^\S\n]+\S)(?=[^@\n]{0,998}\n)" + _UNDATED
+_UNKNOWN_RUN += rb"(?:(?!%b)%b){2,9}(?:\r?\n|From [^ \t:\n]|%b)" % (_KNOWN_HERE, _FIELD_HERE, _PROSE)
 _SURELY = (
     ("", b""),
     (NO_FIELD_FOLLOWS, _UNDATED + _PROSE),
     (ONE_FIELD_FOLLOWS, _UNDATED + _ONE_FIELD),
     (NOT_SEPARATED, _DATED),
     (HEADER_FORM, _COLON),
+    (UNKNOWN_FIELDS_FOLLOW, _UNKNOWN_RUN),
 )
 
 
@@ -121,11 +132,11 @@ def surely_none() -> tuple[Match, list[tuple[str, FindOther]]]:
 
     And by the `lastindex` of such a match, the reason, and what finds the next line that is another.
     """
-    kinds = (_UNDATED, _PROSE, _ONE_FIELD, _DATED, _COLON)
+    kinds = (_UNDATED, _PROSE, _ONE_FIELD, _DATED, _COLON, _UNKNOWN_RUN)
     others: list[tuple[str, FindOther]] = [
         (reason, re.compile(rb"From (?<=\nFrom )(?!%b)" % line).search) for reason, line in _SURELY
     ]
-    return re.compile(rb"From (?:%b(?:(%b)|(%b))|(%b)|(%b))" % kinds).match, others
+    return re.compile(rb"From (?:%b(?:(%b)|(%b))|(%b)|(%b)|(%b))" % kinds).match, others
 
 
 def is_dated(line: bytes) -> bool:
@@ -135,7 +146,8 @@ def is_dated(line: bytes) -> bool:
 
 def _date_at_end(line: bytes) -> re.Match[bytes] | None:
     """The date that ends a line; group 1 is one in the form of From_ lines, not as in prose and tables."""
-    return _DATE_AT_END.search(line.rstrip(b"\r\n")[-200:])
+    end = len(line.rstrip(b"\r\n"))
+    return _DATE_AT_END.search(line, max(0, end - 200), end)
 
 
 def decide(
@@ -152,16 +164,13 @@ def decide(
     if _HEADER_FORM(line):
         return False, HEADER_FORM
     date = _date_at_end(line)
-    if date:
-        if blank_before and date[1]:
-            return True, DATED_AFTER_BLANK
-        return _decide_dated(data, at, line_end, blank_before, at_eof)
+    # A date as in prose and tables counts behind what may be a sender.
+    if date and (date[1] or alone or _SENDER(line, len(b"From "), date.start())):
+        return (True, DATED_AFTER_BLANK) if blank_before else _decide_dated(data, at, line_end, at_eof)
     return _decide_undated(data, at, line_end, blank_before, alone, at_eof)
 
 
-def _decide_dated(
-    data: bytes, at: int, line_end: int, blank_before: bool, at_eof: bool
-) -> tuple[bool, str] | None:
+def _decide_dated(data: bytes, at: int, line_end: int, at_eof: bool) -> tuple[bool, str] | None:
     end = len(data)
     limit = min(end, at + LOOK_AHEAD)
     final = at_eof or end - at > LOOK_AHEAD
@@ -170,8 +179,6 @@ def _decide_dated(
         return True, DATED_BEFORE_FIELD
     if not final and not _no_field(data, after, limit):
         return None
-    if blank_before and data.startswith((b"\n", b"\r\n"), after):  # a header block without any field
-        return True, DATED_AFTER_BLANK
     # "At most one line remains": nothing behind the next line end.
     next_end = data.find(b"\n", after, limit)
     if 0 <= next_end < end - 1:
@@ -191,6 +198,7 @@ def _decide_undated(
     after = _after_quoted(data, line_end + 1, limit)
     if at_end and after >= end:
         return (True, ALONE) if alone else (False, NO_FIELD_FOLLOWS)
+    first = after
     field = _FIELD(data, after, limit)
     if field is None:
         return (False, NO_FIELD_FOLLOWS) if final or _no_field(data, after, limit) else None
@@ -200,12 +208,10 @@ def _decide_undated(
         if not final:
             return None
         return (True, UNDATED_BEFORE_KNOWN) if at_end and known else (False, ONE_FIELD_FOLLOWS)
-    second = _FIELD_START(data, after, limit)
-    if second:
-        # Prose holds "From the log\nERROR: …\nWARN: …", too; a short line and "X-Foo: …" do not look like it.
-        of_mail = known or second[1].lower() in _KNOWN
-        if not of_mail and len(data[at:line_end].split()) <= 2:
-            of_mail = b"-" in field[1] or b"-" in second[1]
+    if _FIELD_START(data, after, limit):
+        of_mail = known or _is_of_mail(data, at, line_end, first, limit, final)
+        if of_mail is None:
+            return None
         return (True, UNDATED_BEFORE_FIELDS) if of_mail else (False, UNKNOWN_FIELDS_FOLLOW)
     if not final and (limit - after < len(b"From ") or not _no_field(data, after, limit)):
         return None
@@ -216,6 +222,24 @@ def _decide_undated(
         bare = blank_before and len(data[at:line_end].split()) <= 2
         return (True, UNDATED_BEFORE_KNOWN) if known and bare else (False, ONE_FIELD_FOLLOWS)
     return (False, ONE_FIELD_FOLLOWS) if final or _no_field(data, after, limit) else None
+
+
+def _is_of_mail(data: bytes, at: int, line_end: int, first: int, limit: int, final: bool) -> bool | None:
+    """Whether the fields at `first`, of which the first is not known, are mail's; None if more octets decide.
+
+    Prose holds "From the log", "ERROR: …" and "WARN: …", line by line. An address in the line tells a header
+    block from it, or a field that mail is known to begin with, however far below; or a short line and a name
+    with a hyphen.
+    """
+    if b"@" in data[at:line_end]:
+        return True
+    if len(data[at:line_end].split()) <= 2 and _HYPHEN_IN_TWO(data, first, limit):
+        return True
+    run = _RUN(data, first, limit)
+    end = run.end() if run else first
+    if _KNOWN_LINE(data, first - 1, end):
+        return True
+    return False if final or data.find(b"\n", end, limit) >= 0 else None
 
 
 def _after_quoted(data: bytes, after: int, limit: int) -> int:
@@ -231,13 +255,16 @@ def _no_field(data: bytes, after: int, limit: int) -> bool:
 
 _MOST_NOTES = 1000  # octets
 _NOTES = re.compile(
-    rb"(?:(?:X-Mozilla-[!-9;-~]{1,50}|X-Account-Key|X-UIDL)[ \t]*:[^\n]*\n){1,20}", re.IGNORECASE
+    rb"(?:(?:X-Mozilla-[!-9;-~]{1,50}|X-Account-Key|X-Identity-Key|X-UIDL)[ \t]*:[^\n]*\n){1,20}",
+    re.IGNORECASE,
 ).fullmatch
 
 
-def is_stub(block: bytes, line: bytes) -> bool:
-    """Whether a block before a From_ line is all that Thunderbird left of a message: its own notes."""
-    return line.startswith(b"From - ") and len(block) <= _MOST_NOTES and _NOTES(block) is not None
+def is_stub(data: bytes, block: int, at: int) -> bool:
+    """Whether what stands from `block` to a From_ line is what Thunderbird left of a message: its notes."""
+    return (
+        data.startswith(b"From - ", at) and at - block <= _MOST_NOTES and _NOTES(data, block, at) is not None
+    )
 
 
 def begins_header(head: bytes) -> bool:

@@ -45,6 +45,7 @@ class Judge(Window):
         self._head: bytes | None = None  # its header block, once `Head` has gone out
         self._mime: OpenMessage | None = None
         self._trace_only = True
+        self._may_be_stub = True  # no From_ line has stood in the header block so far
 
     def _decide(
         self, at: int, line_end: int, blank: bool, at_eof: bool, *, alone: bool = False
@@ -108,7 +109,7 @@ class Judge(Window):
             end = min(at + _NEAR, len(data))
             stop = empty_line(data, at, end)
             return self._pass_over(at, stop.start() + 1 if stop else end)
-        found = trace_lines(data, at, near) if self._told >= MAX_TOLD else None
+        found = trace_lines(data, at, near) if self._told >= MAX_TOLD and not self._may_be_stub else None
         if found is None:
             return None
         lines = data.count(b"\nFrom ", at - 1, found.end())
@@ -118,10 +119,11 @@ class Judge(Window):
         return rejected
 
     def _decide_in_head(self, at: int, line_end: int, at_eof: bool) -> Verdict | None:
-        if self._base + at - self._block <= MAX_HEAD and self._only_trace_fields(at):
-            block = self._data[self._block - self._base : at] if line_end >= 0 else b""
-            if not is_stub(block, self._data[at:line_end]):
-                # A relay wrote the message's own From_ line among the fields: it begins nothing.
+        begin = self._block - self._base
+        if at - begin <= MAX_HEAD and self._only_trace_fields(at):
+            # A relay wrote the message's own From_ line among the fields: it begins nothing.
+            self._may_be_stub = self._may_be_stub and is_stub(self._data, begin, at)
+            if not self._may_be_stub:
                 return False, IN_HEADER_BLOCK
         return self._decide(at, line_end, self._blank_before(at), at_eof)
 

@@ -198,7 +198,7 @@ class Parser(Judge):
         self._quoted = -1
         self._head = self._mime = None
         self._notes = ()
-        self._trace_only = True
+        self._trace_only = self._may_be_stub = True
         self._state = self._read_head
 
     def _end(self, at: int) -> None:
