@@ -11,6 +11,7 @@ import sqlite3
 import struct
 import subprocess
 import tarfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -241,6 +242,34 @@ def test_zip64(tmp_path: Path) -> None:
     path = write(tmp_path / "large.zip", data[:end] + large + locator + full)
     assert zipfile.ZipFile(path).namelist() == ["a.mbox", "z.mbox"]
     check(path, tmp_path / "eml", 3)
+
+
+def test_names_that_come_again_say_the_same_of_what_they_are(tmp_path: Path) -> None:
+    """As of messages that are called by their subjects, and in archives that were joined."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number in range(3):
+            archive.writestr("Inbox/hello.eml", mail(number))
+            archive.writestr("in.zip", zipped({"a.mbox": mailbox(10 + number)}))
+    check(write(tmp_path / "a.zip", out.getvalue()), tmp_path / "eml", 6)
+    one, two = ({"mh/1": mail(n).encode(), "x.mbox.gz": COMPRESSED["gz"](mailbox(n + 9))} for n in (1, 2))
+    check(write(tmp_path / "a.tar", tarred(one) + tarred(two)), tmp_path / "tar-eml", 4)
+
+
+@pytest.mark.parametrize("folder", ["Takeout", "__MACOSX"])
+def test_where_an_archive_stands_says_nothing_of_what_it_holds(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir()
+    data = zipped({"inner.zip": zipped({"a.mbox": mailbox(1)}), "b.mbox": mailbox(2)})
+    check(write(tmp_path / folder / "x.zip", data), tmp_path / "eml", 2)
+
+
+def test_damage_of_an_archive_in_an_archive_is_told(tmp_path: Path) -> None:
+    inner = zipped({"a.eml": mail(1).encode(), "b.eml": mail(2).encode()})
+    data = bytearray(zipped({"in.zip": inner}, method=zipfile.ZIP_STORED))
+    data[data.index(b"b.eml") + 1] ^= 1
+    report = unmbox.convert(write(tmp_path / "a.zip", bytes(data)), tmp_path / "eml")
+    assert report.damaged
 
 
 @pytest.mark.parametrize("behind", [b"", bytes(10_240), b"what a tape had held" * 99])

@@ -526,6 +526,16 @@ def test_nothing_is_removed_where_something_is_in_the_way_of_starting_afresh(
     assert verify(out, sources=many).ok
 
 
+def test_a_foreign_volume_is_known_before_ours_are_removed(many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.zip"
+    unmbox.convert(many, out, **OPTIONS)
+    (tmp_path / "out-099.zip").write_bytes(b"mine")
+    before = {path: path.read_bytes() for path in tmp_path.glob("out*.zip")}
+    with pytest.raises(unmbox.DestinationError, match="already there"):
+        unmbox.convert(many, out, **OPTIONS, resume=False)
+    assert {path: path.read_bytes() for path in tmp_path.glob("out*.zip")} == before
+
+
 def test_next_months_export_goes_into_a_further_volume(many: Path, takeout: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.zip"
     unmbox.convert(many, out, labels="primary")

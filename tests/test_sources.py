@@ -551,13 +551,17 @@ def test_messages_as_mh_stores_them(tmp_path: Path) -> None:
         "inbox/2": mail(2).replace("\n", "\r\n").encode(),
         "inbox/10.": mail(3).encode(),
         "inbox/.mh_sequences": b"unseen: 2\n",
+        "inbox/05": ("To: " + ",\n ".join(f"p{n}@example.org" for n in range(100)) + "\n" + mail(5)).encode(),
+        "inbox/6": b"X-Spam-Level: a\nX-Spam-Checker-Version: b\n" + mail(6).encode(),
+        "inbox/7": COMPRESSED["gz"](mail(7).encode()),
         "inbox/3": b"no mail: this\nis a list\n",
         "inbox/4": b"",
         "a.mbox": mailbox(4),
     }
-    check(put(tmp_path / "Mail", files), tmp_path / "eml", 4)
+    check(put(tmp_path / "Mail", files), tmp_path / "eml", 7)
+    del files["inbox/7"]
     (tmp_path / "mail.tgz").write_bytes(tarred(files, "w:gz"))
-    check(tmp_path / "mail.tgz", tmp_path / "packed-eml", 4)
+    check(tmp_path / "mail.tgz", tmp_path / "packed-eml", 6)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])

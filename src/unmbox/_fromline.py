@@ -268,10 +268,14 @@ def is_stub(data: bytes, block: int, at: int) -> bool:
 
 
 def begins_header(head: bytes) -> bool:
-    """Whether octets begin with two header fields, one of which mail is known to begin with."""
-    first = _FIELD(head.replace(b"\r\n", b"\n"))
-    second = first and _FIELD_START(first.string, first.end())
-    return bool(first and second) and any(field[1].lower() in _KNOWN for field in (first, second) if field)
+    """Whether octets begin with a header block, whole or cut off, and a field in it is known of mail."""
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+    if b"\n" not in head:
+        head = head.replace(b"\r", b"\n")
+    run = _RUN(head)
+    end = run.end() if run else 0
+    is_whole = end == len(head) or head.startswith((b"\n", b"\r\n"), end)
+    return is_whole and _KNOWN_LINE(b"\n" + head[:end]) is not None
 
 
 def holds_trace_fields_only(lines: bytes) -> bool:

@@ -14,7 +14,7 @@ from unmbox import _log
 from unmbox._destination import is_written
 from unmbox._flow import Flow, Rest
 from unmbox._fromline import decide
-from unmbox._packed import Packed, format_of
+from unmbox._packed import FORMATS, Packed, format_of
 from unmbox._remote import Remote, is_url
 from unmbox._report import MAX_DAMAGED, Damage
 from unmbox._search import Emlx, Flags, is_in_maildir, is_of_mh, search
@@ -160,7 +160,7 @@ class Opened:
             try:
                 if _may_be_mail(path.name, partial(_within, source), top=True):
                     source.group = str(path.parent)
-                    source.single = is_of_mh(path.name, partial(source.read, 0))
+                    source.single = is_of_mh(path.name, partial(_within, source))
                     yield from self._taken_apart(source, note, listing=listing)
                 elif path.name.lower().endswith(_OUTLOOKS) and (is_no := _no_source("", source.read(0, 16))):
                     note(Damage(source.name, None, is_no))
@@ -209,7 +209,8 @@ def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> It
         yield source
         return
     else:
-        head = source.read(0, _HEAD)
+        # An entry that stands in a flow is read once.
+        head = source.peek(_HEAD) if isinstance(source, (ZipEntry, TarEntry)) else source.read(0, _HEAD)
     form = format_of(head)
     if why := _no_source(called, head):
         note(Damage(source.name, None, why))
@@ -268,27 +269,28 @@ def _unpacked(
         return
     for source in _expand(packed, note, listing=listing, depth=depth):
         if source is packed or isinstance(source, Rest):
-            source.single = stem.endswith(".eml")
+            source.single = packed.single or stem.endswith(".eml")
         yield source
 
 
 def _entry(entry: ZipEntry | TarEntry, note: _Note, *, listing: bool, depth: int) -> Iterator[Source | None]:
     """What an archive's file holds, if it is mail."""
-    if not _may_be_mail(entry.name, entry.peek, top=False):
+    name = entry.called
+    if not _may_be_mail(name, partial(_peeked, entry), top=False):
         # Thunderbird's mailboxes have no suffix: of what cannot be unpacked, only its name could tell.
-        if entry.damage and "." not in entry.name.replace("\\", "/").rpartition("/")[2]:
+        if entry.damage and "." not in name.replace("\\", "/").rpartition("/")[2]:
             note(entry.damage)
         return
     entry.group = entry.outer.name
-    lower = entry.name.lower()
-    if is_in_maildir(entry.name, entry.peek):
+    lower = name.lower()
+    if is_in_maildir(name, entry.peek):
         yield _of_maildir(entry)
     elif lower.endswith((*_PACKED, *_SEVERAL)):
         yield from _expand(entry, note, listing=listing, depth=depth)
     elif lower.endswith(".emlx") and entry.lasting:
         yield Emlx(entry)
     else:
-        entry.single = lower.endswith(".eml") or is_of_mh(entry.name, entry.peek)
+        entry.single = lower.endswith(".eml") or is_of_mh(name, entry.peek)
         yield entry
 
 
@@ -296,7 +298,7 @@ def _of_maildir(entry: ZipEntry | TarEntry) -> Source:
     """The message in an archive of Maildirs; Dovecot can compress what it stores."""
     form = format_of(entry.peek(16))
     source = Packed(entry, form) if form else entry
-    source.single, source.beside = True, Flags(entry.name)
+    source.single, source.beside = True, Flags(entry.called)
     return source
 
 
@@ -325,6 +327,15 @@ def _within(source: Source, size: int) -> bytes:
     if form := format_of(head):
         with suppress(UsageError):  # what is missing to unpack it is not missed by mail
             return Packed(source, form).read(0, size)
+    return head
+
+
+def _peeked(entry: ZipEntry | TarEntry, size: int) -> bytes:
+    """The same of an archive's entry, as far as a few of its octets unpack."""
+    head = entry.peek(size)
+    if form := format_of(head):
+        with suppress(Exception):  # each library has errors of its own
+            return FORMATS[form][1]().decompress(head, size)
     return head
 
 

@@ -24,14 +24,14 @@ from unmbox.sources import CHUNK, Identity, Part, Source, uri_of
 
 _FEW = 2_000
 """Names that are sorted in memory; beyond, in a temporary file."""
-_FIRST = 1 << 10
+_FIRST = 1 << 14
 """Octets of a file that tell whether it is a message."""
 _FLAGS = {"D": "draft", "F": "flagged", "P": "forwarded", "R": "answered", "S": "read", "T": "deleted"}
 _SKIPPED = {"tmp"}
 _INFO = re.compile(r"[:;!]2,[A-Za-z]*$")
 # A message of a Maildir, as tools that pack up an account have it: 1234567890.M1P2.host,S=3:2,S
 _IN_MAILDIR = re.compile(r"(?:.*[/\\])?(?:cur|new)[/\\](\d{9,}\.)?[^/\\]+", re.DOTALL).fullmatch
-_OF_MH = re.compile(r"(?:.*[/\\])?[1-9]\d{0,9}\.?", re.DOTALL).fullmatch  # and of Cyrus, with the dot
+_OF_MH = re.compile(r"(?:.*[/\\])?\d{1,10}\.?", re.DOTALL).fullmatch  # and of Cyrus, with the dot
 
 
 def search(

@@ -18,10 +18,10 @@ _FILES = (b"0", b"\0", b"7")
 
 
 class TarEntry(Part):
-    """A file in an archive, whose octets begin at `at` of it."""
+    """A file in an archive, whose octets begin at `at` of it. A `number` tells it from others of its name."""
 
-    def __init__(self, flow: Flow, name: str, at: int, size: int) -> None:
-        super().__init__(flow.source, name, "tar", size)
+    def __init__(self, flow: Flow, name: str, number: str, at: int, size: int) -> None:
+        super().__init__(flow.source, name + number, "tar", size, called=name)
         self._flow = flow
         self._at = at
         self._size = size
@@ -73,6 +73,7 @@ def tar_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[Ta
     extra: dict[str, str] = {}
     names: dict[str, int] = {}
     lost = ended = False
+    part = 1  # of archives that were joined
     while True:
         at = flow.offset
         block = flow.take(BLOCK)
@@ -88,7 +89,8 @@ def tar_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[Ta
         header = _header(block)
         if header is None and ended:
             break  # what a tape had held before
-        ended = False
+        if ended:
+            part, names, ended = part + 1, {}, False
         if header is None:
             if not lost:
                 note(Damage(source.name, at, "this is no header of an archive; the next one is looked for"))
@@ -114,7 +116,8 @@ def tar_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[Ta
             note(Damage(f"{source.name}!/{name}", 0, "it is stored as a sparse file, which cannot be read"))
         elif kind in _FILES and not name.endswith("/"):
             names[name] = number = names.get(name, 0) + 1  # `tar -r` and `-u` add it once more
-            yield TarEntry(flow, name if number == 1 else f"{name}#{number}", flow.offset, size)
+            again = f"#{number}" if number > 1 else ""
+            yield TarEntry(flow, name, f"#{part}.{number}" if part > 1 else again, flow.offset, size)
             if len(names) > _NAMES:
                 del names[next(iter(names))]
         flow.skip(max(0, end - flow.offset))

@@ -61,7 +61,7 @@ class ZipEntry(Part):
 
     def __init__(self, outer: Source, record: Record, *, flow: Flow | None = None, number: int = 1) -> None:
         name = record.name if number == 1 else f"{record.name}#{number}"
-        super().__init__(outer, name, "zip", record.size)
+        super().__init__(outer, name, "zip", record.size, called=record.name)
         self._record = record
         self._flow = flow
         self._coming = self._octets(flow) if flow else None
@@ -378,6 +378,8 @@ def _as_they_come(flow: Flow, note: Callable[[Damage], object]) -> Iterator[ZipE
         if sign in _BEHIND:
             for _ in flow.pieces():
                 pass
+            if source.damage:  # of what it is packed in
+                note(source.damage)
             return
         at = flow.offset
         record = _local(flow) if sign == _LOCAL_SIGN else None

@@ -72,6 +72,11 @@ class ZipPlace(Place):
                 record.spare()
                 raise in_the_way(path)
         self._refuse_changed(record)
+        try:
+            self._refuse_foreign([volume.name for volume in volumes])
+        except DestinationError:
+            record.spare()
+            raise
         self._zips.clear_leftovers()
         for volume in volumes:
             if volume.name not in kept and volume.is_at(self._zips.folder):
@@ -83,9 +88,7 @@ class ZipPlace(Place):
         with our_errors(record.path):
             record.connection.executemany("DELETE FROM meta WHERE key = ?", gone)
         record.undo_pending(self.remove)
-        volumes = self._volumes()
-        self._refuse_foreign([volume.name for volume in volumes])
-        numbers = (self._zips.number_of(volume.name) for volume in volumes)
+        numbers = (self._zips.number_of(volume.name) for volume in self._volumes())
         self._zips.number = 1 + max(numbers, default=0)
 
     def remove(self, written: Written) -> None:

@@ -150,14 +150,22 @@ class Source:
 class Part(Source):
     """A source that stands in another one, its `outer`: an archive's entry, or what a file unpacks to."""
 
-    def __init__(self, outer: Source, name: str, scheme: str, size: int | None = None) -> None:
+    def __init__(
+        self, outer: Source, name: str, scheme: str, size: int | None = None, *, called: str = ""
+    ) -> None:
         self.outer = outer
+        self._called = called or name or outer.called
         self.name = f"{outer.name}!/{name}" if name else outer.name
         self.uri = f"{outer.uri}!/{_encodable(name)}" if name else outer.uri
         self.scheme = scheme if outer.lasting else "stream"
         self.size = size
         self.damage = None
         self._path = None
+
+    @property
+    def called(self) -> str:
+        """Its name in the outer source, which may tell what it is; no number that tells it from others."""
+        return self._called
 
     @property
     def lasting(self) -> bool:
