@@ -125,6 +125,14 @@ def names(*fields: str | bytes, **options: Any) -> dict[str, str]:
         ("山田 ＜ａ＠ｂ．ｃ＞", [("山田", "a@b.c")]),
         ("a＠b.c", [("", "a@b.c")]),
         ("Taro＠Tokyo <t@x.jp>", [("Taro＠Tokyo", "t@x.jp")]),
+        # But none that is a part of a name.
+        ("山田＜x@y.jp＞ <y@t.jp>", [("山田＜x@y.jp＞", "y@t.jp")]),
+        ("山田＜ｘ＠ｙ．ｊｐ＞ <y@t.jp>", [("山田＜ｘ＠ｙ．ｊｐ＞", "y@t.jp")]),
+        ("＜x@y.jp＞＜z@y.jp＞ <y@t.jp>", [("＜x@y.jp＞＜z@y.jp＞", "y@t.jp")]),
+        ('山田＜x@y.jp＞ "A, B" <y@t.jp>', [("山田＜x@y.jp＞ A, B", "y@t.jp")]),
+        ("山田＜x@y.jp＞ (a, b) ( <y@t.jp>", [("山田＜x@y.jp＞", "y@t.jp")]),
+        ("(＜x@y.jp＞) y@t.jp", [("＜x@y.jp＞", "y@t.jp")]),
+        ("山田＜x@y.jp＞, <y@t.jp>", [("山田", "x@y.jp"), ("", "y@t.jp")]),
         ("", []),
     ],
 )
@@ -164,6 +172,7 @@ def test_no_list_raises_and_what_is_found_stands_there(text: str) -> None:
     [
         *('"', '\\"', "(", "<", "<a", "@", "a@", ",", "()", ":", '"a@b', "<a,", "a@b,", " ", "< ", ". "),
         *("a@b.c ", "<a@b.c>", '"a@b.c" ', "a@[", "mailto:", "&lt;", "&lt;a@b&gt", "＜", "＜a＠b.c＞", "a＠"),
+        *('＜a＠b.c＞"', "＜a＠b.c＞(", "＜a＠b.c＞()", '＜a＠b.c＞""'),
     ],
 )
 def test_hostile_lists_end(unit: str) -> None:

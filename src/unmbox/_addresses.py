@@ -34,11 +34,18 @@ _HTML = re.compile(r"&lt;\s{0,9}([^\s&;<>]{1,254}@[^\s&;<>]{1,254})\s{0,9}&gt;?"
 # What is left around an address that has been taken out of a text, or before a name where no comma is.
 _OPENING: Final = " \t\u3000<[{(,;"
 _CLOSING: Final = " \t\u3000>]}),;、，；"
-# An address in the full width of East Asian letters: quoted strings and escapes are let alone; then come
-# what stands in brackets, and what stands alone and is no name before brackets.
+# An address in the full width of East Asian letters: quoted strings, escapes and comments are let alone; then
+# come what stands in brackets, and what stands alone, where neither is a name before brackets of ASCII.
+_COMMENT = r"\((?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*\)"
+# On both sides of what is quoted or a comment; a mark that nothing closes is text.
+_IN_NAME = (
+    r'[^,;<"(]{0,300}(?:(?:"(?:[^"\\]{0,200}"|(?![^"\\]{0,200}"))'
+    r'|\((?:[^()\\]{0,200}\)|(?![^()\\]{0,200}\))))[^,;<"(]{0,300}){0,4}<'
+)
 _WIDE = (
-    r'\\.|"(?:[^"\\]|\\.)*"'
-    r'|[<＜][ \t\u3000]{0,9}([^\s<>＜＞"(),;]{3,320})[ \t\u3000]{0,9}[>＞]'
+    rf'\\.|"(?:[^"\\]|\\.)*"|{_COMMENT}'
+    rf'|(?:<|＜(?![^<>＞"(),;]{{0,340}}[>＞]{_IN_NAME}))'
+    r'[ \t\u3000]{0,9}([^\s<>＜＞"(),;]{3,320})[ \t\u3000]{0,9}[>＞]'
     r'|(?<![^\s,;])([^\s<>＜＞"(),;@＠]{1,64}[@＠][^\s<>＜＞"(),;@＠]{1,255})(?![^\s,;]|[^,;<＜"]{0,200}[<＜])'
 )
 _HALF: Final = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
