@@ -318,6 +318,7 @@ def test_a_made_message_id_follows_from_the_block_and_the_from_line() -> None:
         (b"<  >x", None),
         (b"not set", None),
         (b"(null)", None),  # a comment, and many mails have it
+        (b"<(null)>", None),
         (b'""', None),
     ],
 )
@@ -1029,6 +1030,7 @@ def test_a_name_may_hold_an_at(name: str) -> None:
         (b"a@b (c)", "<a@b>", b"<a@b>"),
         (b"a@b (<c@d>)", "<a@b>", b"<a@b>"),
         (b"(c)<a@b>", "<a@b>", b"(c)<a@b>"),
+        (b"<(1)@b> (c)", "<(1)@b>", b"<(1)@b> (c)"),
         (b"<a@b> <c@d>", "<a@b>", b"<a@b> <c@d>"),
         (b'<"a b"@c>', '<"a b"@c>', b'<"a b"@c>'),
         (b"=?utf-8?B?PGFAYj4=?=", "<=?utf-8?B?PGFAYj4=?=>", b"<=?utf-8?B?PGFAYj4=?=>"),
