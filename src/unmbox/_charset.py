@@ -30,7 +30,7 @@ from unmbox._text_costs import (
     patterns,
     seams,
 )
-from unmbox._utf8 import is_utf8, may_be_chance, nearly_utf8
+from unmbox._utf8 import NEVER_UTF8, is_utf8, may_be_chance, nearly_utf8, says_rather
 
 # What each charset is read as, and how many bits that costs beforehand, for some are met less often.
 _READINGS: Final = {
@@ -89,7 +89,8 @@ def decode_8bit(
     """Return the text of octets that name no charset, and the Python codec that it was read with.
 
     Valid UTF-8 is UTF-8 (but for the few characters of `may_be_chance`, in a message whose body says
-    otherwise) and ISO 2022 escapes are ISO-2022-JP, whatever else is known. `candidates` are charsets that
+    otherwise, and of `says_rather`, where that is declared) and ISO 2022 escapes are ISO-2022-JP, whatever
+    else is known. `candidates` are charsets that
     are declared nearby, likeliest first; `utf8` says that UTF-8 is; `body` is text of the same message as
     stored; `prior` is the codec that other mail of its source is in (`_source_charset`); `locale` is a
     language tag (``ja``, ``zh_TW``). What cannot be known comes back as ASCII with surrogates for the other
@@ -104,6 +105,8 @@ def decode_8bit(
                 return text, codec
         return raw.decode("ascii"), "ascii"
     if (text := decode_strictly(raw, "utf_8")) is not None:
+        if not utf8 and (declared := said_rather(raw, text, candidates)):
+            return declared
         codec = _cjk_codec(sample(body)) if body and may_be_chance(text) else ""
         cjk = common_cjk(raw, codec)
         return (text, "utf_8") if cjk is None else (cjk, codec)
@@ -131,6 +134,13 @@ def decode_8bit(
     if not poor and 8 * left_over <= len(_HIGH.findall(raw)):
         return text, codec
     return raw.decode("ascii", "surrogateescape"), "unknown-8bit"
+
+
+def said_rather(raw: bytes, utf8: str, candidates: Sequence[str]) -> tuple[str, str] | None:
+    """Return the text that valid UTF-8 rather is in the charset that is declared first, and its codec."""
+    codec = codec_name(candidates[0]) if candidates else None
+    text = decode_strictly(raw, codec) if codec in NEVER_UTF8 else None
+    return (text, codec) if text is not None and codec and says_rather(text, utf8) else None
 
 
 def common_cjk(raw: bytes, codec: str) -> str | None:
