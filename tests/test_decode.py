@@ -273,6 +273,18 @@ def test_runs_of_letters_that_are_latin(charset: str, text: str) -> None:
     assert decode_text(word) == text
 
 
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("iso8859_2", "ĄĆĘŁŃÓŚŹŻ"), ("cp1250", "ĚŠČŘŽÝÁÍÉ"), ("cp1250", "ĽŠČŤŽÝÁÍÉ"),
+        ("cp1250", "test ĚŠČŘŽÝÁÍÉ"), ("cp1250", "test ĽŠČŤŽÝÁÍÉ"), ("iso8859_2", "śćżź"),
+        ("iso8859_2", "ŚĆŻŹ"), ("iso8859_1", "ÀÉÈÙ"), ("iso8859_15", "ŠŽŒŸ"),
+    ],
+)  # fmt: skip
+def test_letters_of_one_case_are_what_their_label_says(charset: str, text: str) -> None:
+    assert decode_text(word(charset, text.encode(charset))) == text
+
+
 def word(charset: str, octets: bytes) -> bytes:
     return b"=?%b?B?%b?=" % (charset.encode(), b64(octets))
 

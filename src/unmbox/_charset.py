@@ -25,6 +25,7 @@ from unmbox._text_costs import (
     RARE_CJK,
     SYMBOL,
     WESTERN,
+    all_words,
     costs_in,
     misplaced,
     patterns,
@@ -90,11 +91,10 @@ def decode_8bit(
 
     Valid UTF-8 is UTF-8 (but for the few characters of `may_be_chance`, in a message whose body says
     otherwise, and of `says_rather`, where that is declared) and ISO 2022 escapes are ISO-2022-JP, whatever
-    else is known. `candidates` are charsets that
-    are declared nearby, likeliest first; `utf8` says that UTF-8 is; `body` is text of the same message as
-    stored; `prior` is the codec that other mail of its source is in (`_source_charset`); `locale` is a
-    language tag (``ja``, ``zh_TW``). What cannot be known comes back as ASCII with surrogates for the other
-    octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
+    else is known. `candidates` are charsets that are declared nearby, likeliest first; `utf8` says that UTF-8
+    is; `body` is text of the same message as stored; `prior` is the codec that other mail of its source is in
+    (`_source_charset`); `locale` is a language tag (``ja``, ``zh_TW``). What cannot be known comes back as
+    ASCII with surrogates for the other octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
     """
     escaped = iso_2022_jp(raw) if b"\x1b" in raw else None
     if raw.isascii():
@@ -165,10 +165,12 @@ def cjk_for_latin(raw: bytes, codec: str) -> str | None:
     """Return the CJK text of octets whose label names a charset of Latin script, where they are no such text.
 
     Programs have put their default there. What may give it away are runs of letters beyond ASCII, and
-    octets that the charset has no character for; then the readings are weighed.
+    octets that the charset has no character for; then the readings are weighed, unless all are letters in
+    words of one case, or capitalised: ``ĄĆĘŁŃÓŚŹŻ``.
     """
     is_row = len(set(_HIGH.findall(raw))) <= _ROW  # ``€€€€€€``
-    if is_row or not (_RUN_OF_FOUR(raw) or no_text(raw.decode(codec, "surrogateescape"))):
+    said = raw.decode(codec, "surrogateescape")
+    if is_row or not (_RUN_OF_FOUR(raw) or no_text(said)) or all_words(said):
         return None
     text, read_as = decode_8bit(raw, [codec])
     return text if COMMON.keys() & _languages(read_as) else None
