@@ -85,8 +85,9 @@ class Raw8Bit:
         text = decode_strictly(value, "utf_8")
         if text is None and b"\x1b" in value:
             text = iso_2022_jp(value)
-        elif text is not None and not self._utf8 and (said := said_rather(value, text, self._candidates)):
-            return said[0]
+        elif text is not None and not self._utf8:
+            rather = said_rather(value, text, self._candidates, self._body)
+            text = rather[0] if rather else text
         return nearly_utf8(value, known=self._utf8) if text is None else text
 
     def _guess(self, octets: bytes) -> str:

@@ -31,7 +31,7 @@ from unmbox._text_costs import (
     patterns,
     seams,
 )
-from unmbox._utf8 import NEVER_UTF8, is_utf8, may_be_chance, nearly_utf8, says_rather
+from unmbox._utf8 import NEVER_UTF8, is_utf8, may_be_chance, may_be_latin, nearly_utf8, says_rather
 
 # What each charset is read as, and how many bits that costs beforehand, for some are met less often.
 _READINGS: Final = {
@@ -90,7 +90,7 @@ def decode_8bit(
     """Return the text of octets that name no charset, and the Python codec that it was read with.
 
     Valid UTF-8 is UTF-8 (but for the few characters of `may_be_chance`, in a message whose body says
-    otherwise, and of `says_rather`, where that is declared) and ISO 2022 escapes are ISO-2022-JP, whatever
+    otherwise, and of `says_rather`, in one that says what) and ISO 2022 escapes are ISO-2022-JP, whatever
     else is known. `candidates` are charsets that are declared nearby, likeliest first; `utf8` says that UTF-8
     is; `body` is text of the same message as stored; `prior` is the codec that other mail of its source is in
     (`_source_charset`); `locale` is a language tag (``ja``, ``zh_TW``). What cannot be known comes back as
@@ -105,8 +105,8 @@ def decode_8bit(
                 return text, codec
         return raw.decode("ascii"), "ascii"
     if (text := decode_strictly(raw, "utf_8")) is not None:
-        if not utf8 and (declared := said_rather(raw, text, candidates)):
-            return declared
+        if not utf8 and (rather := said_rather(raw, text, candidates, sample(body))):
+            return rather
         codec = _cjk_codec(sample(body)) if body and may_be_chance(text) else ""
         cjk = common_cjk(raw, codec)
         return (text, "utf_8") if cjk is None else (cjk, codec)
@@ -136,9 +136,11 @@ def decode_8bit(
     return raw.decode("ascii", "surrogateescape"), "unknown-8bit"
 
 
-def said_rather(raw: bytes, utf8: str, candidates: Sequence[str]) -> tuple[str, str] | None:
-    """Return the text that valid UTF-8 rather is in the charset that is declared first, and its codec."""
-    codec = codec_name(candidates[0]) if candidates else None
+def said_rather(raw: bytes, utf8: str, candidates: Sequence[str], lines: bytes) -> tuple[str, str] | None:
+    """Return the text that valid UTF-8 rather is, and its codec: the one declared first, else the body's."""
+    if not may_be_latin(utf8):
+        return None
+    codec = codec_name(candidates[0]) if candidates else _body_reading(lines)[0]
     text = decode_strictly(raw, codec) if codec in NEVER_UTF8 else None
     return (text, codec) if text is not None and codec and says_rather(text, utf8) else None
 
@@ -176,14 +178,19 @@ def cjk_for_latin(raw: bytes, codec: str) -> str | None:
     return text if COMMON.keys() & _languages(read_as) else None
 
 
-@lru_cache(maxsize=8)
 def _cjk_codec(lines: bytes) -> str:
     """Return the codec of a body that is surely CJK text and no UTF-8, else ""."""
-    if len(_HIGH.findall(lines)) < _SURE or is_utf8(lines) or iso_2022_jp(lines):
-        return ""
-    weights = _weigh(lines, dict.fromkeys(_priors((), None), 0.0), 0.0)
-    codec, language = min(weights, key=weights.__getitem__)
+    codec, language = _body_reading(lines)
     return codec if language in COMMON else ""
+
+
+@lru_cache(maxsize=8)
+def _body_reading(lines: bytes) -> _Reading:
+    """Return the codec and the language of a body that is surely no UTF-8, else twice ""."""
+    if len(_HIGH.findall(lines)) < _SURE or is_utf8(lines) or iso_2022_jp(lines):
+        return "", ""
+    weights = _weigh(lines, dict.fromkeys(_priors((), None), 0.0), 0.0)
+    return min(weights, key=weights.__getitem__)
 
 
 @lru_cache(maxsize=32)
