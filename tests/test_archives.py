@@ -266,9 +266,10 @@ def test_where_an_archive_stands_says_nothing_of_what_it_holds(folder: str, tmp_
 
 def test_damage_of_an_archive_in_an_archive_is_told(tmp_path: Path) -> None:
     inner = zipped({"a.eml": mail(1).encode(), "b.eml": mail(2).encode()})
-    data = bytearray(zipped({"in.zip": inner}, method=zipfile.ZIP_STORED))
-    data[data.index(b"b.eml") + 1] ^= 1
-    report = unmbox.convert(write(tmp_path / "a.zip", bytes(data)), tmp_path / "eml")
+    data = bytearray(COMPRESSED["gz"](inner))
+    data[-8] ^= 1  # of its check sum
+    report = unmbox.convert(write(tmp_path / "in.zip.gz", bytes(data)), tmp_path / "eml")
+    assert report.messages == 2
     assert report.damaged
 
 

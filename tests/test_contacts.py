@@ -100,6 +100,13 @@ def names(*fields: str | bytes, **options: Any) -> dict[str, str]:
         ("Ann <a@b.c>、Bob <d@e.f>", [("Ann", "a@b.c"), ("Bob", "d@e.f")]),
         ("山田@営業 a@b.c", [("山田@営業", "a@b.c")]),
         ('"a@b.c" d@e.f', [("a@b.c", "d@e.f")]),
+        # What links two of them is no name, and no part of one.
+        ("Ann <a@b.c> & Bob <d@e.f>", [("Ann", "a@b.c"), ("Bob", "d@e.f")]),
+        ("Ann <a@b.c> / d@e.f", [("Ann", "a@b.c"), ("", "d@e.f")]),
+        ("a@b.c and Andy d@e.f / g@h.i", [("", "a@b.c"), ("Andy", "d@e.f"), ("", "g@h.i")]),
+        ("& Bob <d@e.f>", [("& Bob", "d@e.f")]),
+        ("Ann <a@b.c> [mailto:a@b.c]", [("Ann", "a@b.c")]),
+        ("Ann <a@b.c> Bob a@b.c", [("Ann", "a@b.c"), ("Bob", "a@b.c")]),
         # RFC 5322 §4.4, and a literal that holds colons.
         ("Ann <ann.lee@\n example.org>", [("Ann", "ann.lee@example.org")]),
         ("ann @ example.org", [("", "ann@example.org")]),
@@ -109,6 +116,8 @@ def names(*fields: str | bytes, **options: Any) -> dict[str, str]:
         # All of it in quotes; brackets, quotes and marks that are no part of anything.
         ('"Ann <a@b.c>"', [("Ann", "a@b.c")]),
         ('"a@b.c, d@e.f"', [("", "a@b.c"), ("", "d@e.f")]),
+        ('"Doe, John <j@d.org>"', [("Doe, John", "j@d.org")]),
+        ('"Doe, John <j@d.org>, Roe, Ann <a@r.org>"', [("Doe, John", "j@d.org"), ("Roe, Ann", "a@r.org")]),
         ("a <> @b.c", [("a @b.c", "")]),
         ('"Lee, Ann (a@b.c)"', [("Lee, Ann", "a@b.c")]),
         ('"Lee (Acme) a@b.c"', [("Lee (Acme)", "a@b.c")]),
@@ -125,6 +134,14 @@ def names(*fields: str | bytes, **options: Any) -> dict[str, str]:
         ("山田 ＜ａ＠ｂ．ｃ＞", [("山田", "a@b.c")]),
         ("a＠b.c", [("", "a@b.c")]),
         ("Taro＠Tokyo <t@x.jp>", [("Taro＠Tokyo", "t@x.jp")]),
+        # But none that is a part of a name.
+        ("山田＜x@y.jp＞ <y@t.jp>", [("山田＜x@y.jp＞", "y@t.jp")]),
+        ("山田＜ｘ＠ｙ．ｊｐ＞ <y@t.jp>", [("山田＜ｘ＠ｙ．ｊｐ＞", "y@t.jp")]),
+        ("＜x@y.jp＞＜z@y.jp＞ <y@t.jp>", [("＜x@y.jp＞＜z@y.jp＞", "y@t.jp")]),
+        ('山田＜x@y.jp＞ "A, B" <y@t.jp>', [("山田＜x@y.jp＞ A, B", "y@t.jp")]),
+        ("山田＜x@y.jp＞ (a, b) ( <y@t.jp>", [("山田＜x@y.jp＞", "y@t.jp")]),
+        ("(＜x@y.jp＞) y@t.jp", [("＜x@y.jp＞", "y@t.jp")]),
+        ("山田＜x@y.jp＞, <y@t.jp>", [("山田", "x@y.jp"), ("", "y@t.jp")]),
         ("", []),
     ],
 )
@@ -164,6 +181,7 @@ def test_no_list_raises_and_what_is_found_stands_there(text: str) -> None:
     [
         *('"', '\\"', "(", "<", "<a", "@", "a@", ",", "()", ":", '"a@b', "<a,", "a@b,", " ", "< ", ". "),
         *("a@b.c ", "<a@b.c>", '"a@b.c" ', "a@[", "mailto:", "&lt;", "&lt;a@b&gt", "＜", "＜a＠b.c＞", "a＠"),
+        *('＜a＠b.c＞"', "＜a＠b.c＞(", "＜a＠b.c＞()", '＜a＠b.c＞""'),
     ],
 )
 def test_hostile_lists_end(unit: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import quopri
 import time
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import unmbox
 from benchmarks import charset_accuracy
 from unmbox._decode import decode_addresses, decode_text
 
@@ -271,6 +273,18 @@ def test_runs_of_letters_that_are_latin(charset: str, text: str) -> None:
     assert decode_text(word) == text
 
 
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("iso8859_2", "ĄĆĘŁŃÓŚŹŻ"), ("cp1250", "ĚŠČŘŽÝÁÍÉ"), ("cp1250", "ĽŠČŤŽÝÁÍÉ"),
+        ("cp1250", "test ĚŠČŘŽÝÁÍÉ"), ("cp1250", "test ĽŠČŤŽÝÁÍÉ"), ("iso8859_2", "śćżź"),
+        ("iso8859_2", "ŚĆŻŹ"), ("iso8859_1", "ÀÉÈÙ"), ("iso8859_15", "ŠŽŒŸ"),
+    ],
+)  # fmt: skip
+def test_letters_of_one_case_are_what_their_label_says(charset: str, text: str) -> None:
+    assert decode_text(word(charset, text.encode(charset))) == text
+
+
 def word(charset: str, octets: bytes) -> bytes:
     return b"=?%b?B?%b?=" % (charset.encode(), b64(octets))
 
@@ -313,6 +327,7 @@ def test_a_word_of_cjk_that_was_cut_in_mid_character(charset: str) -> None:
         ("iso-8859-5", "Привет"), ("iso-8859-5", "Café"), ("iso-8859-7", "Γειά"), ("iso-8859-13", "Ātri"),
         ("ibm866", "Привет"), ("ibm866", "Café"), ("cp850", "Café"), ("cp437", "日本"),
         ("macintosh", "l’été"), ("x-mac-cyrillic", "Привет"), ("koi8-r", "Да"), ("iso-8859-2", "Łódź"),
+        ("windows-1252", "Məmməd"), ("windows-1252", "ㅋㅋ"), ("iso-8859-1", "Да"), ("iso-8859-2", "Ё!"),
     ],
 )  # fmt: skip
 def test_utf8_under_another_label(label: str, text: str) -> None:
@@ -336,6 +351,39 @@ def test_what_is_labelled_rightly_is_never_taken_for_utf8(texts: str) -> None:
         for text, octets, _ in charset_accuracy.samples(charset, languages, texts_of=texts):
             said = decode_text(word(charset, octets))
             assert said.translate(charset_accuracy.TWINS) == text.translate(charset_accuracy.TWINS)
+
+
+BY_CHANCE = [
+    ("iso-8859-2", "SPÓŁKA Z O.O."), ("windows-1250", "PÓŹNIEJ"), ("windows-1250", "WSPÓŁPRACA"),
+    ("windows-1250", "VÝŠKA"), ("windows-1250", "BLÍŽE"), ("windows-1250", "Úžas"),
+    ("windows-1250", "RŮŽENA"), ("windows-1250", "zvlášť"), ("iso-8859-1", "NESCAFÉ®"),
+    ("windows-1252", "NESTLÉ™"), ("windows-1252", "PROCÉ…"), ("windows-1251", "Ні"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("charset", "text"), BY_CHANCE)
+def test_letters_that_are_utf8_by_chance(charset: str, text: str) -> None:
+    octets = text.encode(charset)
+    octets.decode()  # it is valid
+    assert decode_text(word(charset, octets)) == text
+
+
+@pytest.mark.parametrize(("charset", "text"), BY_CHANCE)
+def test_raw_letters_that_are_utf8_by_chance(charset: str, text: str) -> None:
+    def subject(declared: str) -> str:
+        lines = [
+            "From a@b Tue Mar 19 09:13:51 2019",
+            "Subject: ",
+            f"Content-Type: text/plain; charset={declared}",
+        ]
+        block = (
+            "\n".join([*lines, "", ""]).encode().replace(b"Subject: ", b"Subject: " + text.encode(charset))
+        )
+        [message] = unmbox.messages(io.BytesIO(block))
+        return message.subject
+
+    assert subject(charset) == text
+    assert subject("utf-8") == text.encode(charset).decode()
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,7 @@ def test_encode_addresses(text: str, encoded: str) -> None:
         ("山田太郎＜a@b.c＞", "=?UTF-8?B?5bGx55Sw5aSq6YOO?= <a@b.c>"),
         ("山田 <ａ＠ｂ．ｃ>, x＠y.z", "=?UTF-8?B?5bGx55Sw?= <a@b.c>, x@y.z"),
         ('"＜a@b.c＞" <d@e.f>, a＠b.c', "=?UTF-8?B?77ycYUBiLmPvvJ4=?= <d@e.f>, a@b.c"),
+        ("＜a@b.c＞ <d@e.f>, a＠b.c", "=?UTF-8?B?77ycYUBiLmPvvJ4=?= <d@e.f>, a@b.c"),
     ],
 )
 def test_addresses_beyond_ascii_get_a_form_and_say_so(text: str, encoded: str) -> None:

@@ -318,6 +318,7 @@ def test_a_made_message_id_follows_from_the_block_and_the_from_line() -> None:
         (b"<  >x", None),
         (b"not set", None),
         (b"(null)", None),  # a comment, and many mails have it
+        (b"<(null)>", None),
         (b'""', None),
     ],
 )
@@ -1029,11 +1030,13 @@ def test_a_name_may_hold_an_at(name: str) -> None:
         (b"a@b (c)", "<a@b>", b"<a@b>"),
         (b"a@b (<c@d>)", "<a@b>", b"<a@b>"),
         (b"(c)<a@b>", "<a@b>", b"(c)<a@b>"),
+        (b"<(1)@b> (c)", "<(1)@b>", b"<(1)@b> (c)"),
         (b"<a@b> <c@d>", "<a@b>", b"<a@b> <c@d>"),
         (b'<"a b"@c>', '<"a b"@c>', b'<"a b"@c>'),
         (b"=?utf-8?B?PGFAYj4=?=", "<=?utf-8?B?PGFAYj4=?=>", b"<=?utf-8?B?PGFAYj4=?=>"),
         (b"<a\n b@c>", "<ab@c>", b"<a\n b@c>"),
-        (b"<\xc3\xa9@b>", "<é@b>", b"<%C3%A9@b>"),
+        (b"<\xc3\xa9@b>", "<%C3%A9@b>", b"<%C3%A9@b>"),
+        (b"<\xe9@b>", "<%E9@b>", b"<%E9@b>"),
     ],
 )
 def test_an_id_is_the_same_to_the_record_and_in_the_eml(value: bytes, name: str, field: bytes) -> None:

@@ -380,6 +380,24 @@ def test_a_rerun_tells_a_shared_index_what_a_kill_kept_from_it(tmp_path: Path, s
     assert elsewhere.written == whole.repairs["missing-message-id"] == 1, "of others the content is not kept"
 
 
+def test_an_id_beyond_ascii_is_told_to_no_shared_index_as_another(tmp_path: Path) -> None:
+    raw, spelled = tmp_path / "raw.mbox", tmp_path / "spelled.mbox"
+    for path, name in (raw, "é".encode()), (spelled, b"%C3%A9"):
+        path.write_bytes(
+            b"From a@b Tue Mar 19 09:13:51 2019\nFrom: a@b\nMessage-ID: <" + name + b"@x>\n\nText\n\n"
+        )
+
+    def convert(path: Path, into: str, index: str) -> unmbox.Report:
+        with DedupIndex(tmp_path / index, policy="message-id") as shared:
+            return unmbox.convert(path, tmp_path / into, dedup=shared)
+
+    assert convert(raw, "one", "before.sqlite").written == 1
+    # The index knows nothing of it, as after a kill.
+    (tmp_path / "before.sqlite").unlink()
+    assert convert(raw, "one", "before.sqlite").already == 1
+    assert convert(spelled, "other", "before.sqlite").written == 1
+
+
 # -- afresh ----------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ the time is linear in the text, whatever a hostile sender made of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 MAX_ADDRESS: Final = 254
@@ -34,11 +34,19 @@ _HTML = re.compile(r"&lt;\s{0,9}([^\s&;<>]{1,254}@[^\s&;<>]{1,254})\s{0,9}&gt;?"
 # What is left around an address that has been taken out of a text, or before a name where no comma is.
 _OPENING: Final = " \t\u3000<[{(,;"
 _CLOSING: Final = " \t\u3000>]}),;、，；"
-# An address in the full width of East Asian letters: quoted strings and escapes are let alone; then come
-# what stands in brackets, and what stands alone and is no name before brackets.
+_LINK = re.compile(r"\A(?:[&/+|\s]|and(?!\S))+")
+# An address in the full width of East Asian letters: quoted strings, escapes and comments are let alone; then
+# come what stands in brackets, and what stands alone, where neither is a name before brackets of ASCII.
+_COMMENT = r"\((?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*\)"
+# On both sides of what is quoted or a comment; a mark that nothing closes is text.
+_IN_NAME = (
+    r'[^,;<"(]{0,300}(?:(?:"(?:[^"\\]{0,200}"|(?![^"\\]{0,200}"))'
+    r'|\((?:[^()\\]{0,200}\)|(?![^()\\]{0,200}\))))[^,;<"(]{0,300}){0,4}<'
+)
 _WIDE = (
-    r'\\.|"(?:[^"\\]|\\.)*"'
-    r'|[<＜][ \t\u3000]{0,9}([^\s<>＜＞"(),;]{3,320})[ \t\u3000]{0,9}[>＞]'
+    rf'\\.|"(?:[^"\\]|\\.)*"|{_COMMENT}'
+    rf'|(?:<|＜(?![^<>＞"(),;]{{0,340}}[>＞]{_IN_NAME}))'
+    r'[ \t\u3000]{0,9}([^\s<>＜＞"(),;]{3,320})[ \t\u3000]{0,9}[>＞]'
     r'|(?<![^\s,;])([^\s<>＜＞"(),;@＠]{1,64}[@＠][^\s<>＜＞"(),;@＠]{1,255})(?![^\s,;]|[^,;<＜"]{0,200}[<＜])'
 )
 _HALF: Final = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
@@ -61,8 +69,13 @@ def split_mailboxes(text: str) -> Iterator[Mailbox]:
     write instead: ``Family, Given <a@b>`` without quotes, semicolons, missing brackets or quotes.
     """
     text = _HTML.sub(r"<\1>", read_wide(text)) if "&lt;" in text else read_wide(text)
+    return _joined(_entries(text))
+
+
+def _joined(entries: Iterable[tuple[_Entry, str]]) -> Iterator[Mailbox]:
+    """The mailboxes of entries, names that a comma has cut in two whole again."""
     held = ""  # a name that a comma has cut off from the rest of it
-    for entry, end in _entries(text):
+    for entry, end in entries:
         mailbox, *others = entry.mailboxes()
         if held and mailbox.address and entry.angle:
             mailbox = Mailbox(f"{held}, {mailbox.name}" if mailbox.name else held, mailbox.address)
@@ -151,7 +164,7 @@ class _Entry:
             if found == [self.angle]:
                 return None
             following = _Entry()
-            following.words = ["".join(self.words[self.size :]).lstrip(_CLOSING)]
+            following.words = [_unlinked("".join(self.words[self.size :]).lstrip(_CLOSING))]
             del self.words[self.size :]
             following.open(content)
             return following
@@ -168,17 +181,23 @@ class _Entry:
             after = "".join(self.words[self.size :])
             if "@" in after and '"' not in after and "." in after.rpartition("@")[2] and find_address(after):
                 del self.words[self.size :]
-                others += self._bare(after.lstrip(_CLOSING))
+                again = key_of(normalise(self.angle))  # as in `Ann <a@b> [mailto:a@b]`
+                others += [
+                    Mailbox(_unlinked(name), address)
+                    for name, address in self._bare(after.lstrip(_CLOSING))
+                    if name or key_of(address) != again
+                ]
             return [self._named("".join(self.words), self.angle), *filter(any, others)]
         text = "".join(self.words)
         quoted = _QUOTED.fullmatch(text.strip())
         if quoted and "@" in text:
             # All of it was put in quotes, or into an encoded-word.
             text = _ESCAPED.sub(r"\1", quoted[1])
-            entries = (entry for entry, _ in _entries(text) if entry.angle)
-            boxes = [box for entry in entries for box in entry.mailboxes() if box.address]
-            if boxes:
-                return boxes
+            entries = list(_entries(text))
+            if any(entry.angle for entry, _ in entries):
+                boxes = [box for box in _joined(entries) if box.address]
+                if boxes:
+                    return boxes
         return self._bare(text)
 
     def _bare(self, text: str) -> list[Mailbox]:
@@ -200,6 +219,8 @@ class _Entry:
         before = 0
         for start, end in reversed(places):
             name = _before(text[before:start])
+            if boxes:
+                name = _unlinked(name)
             if start == places[0][0]:
                 name += " " + text[end:].lstrip(_CLOSING)
             boxes.append(self._named(name, text[start:end], "" if boxes else None))
@@ -219,6 +240,11 @@ class _Entry:
 def _before(text: str) -> str:
     """What stands before an address, without what is left of brackets."""
     return text.lstrip(_CLOSING).rstrip(_OPENING)
+
+
+def _unlinked(name: str) -> str:
+    """A name after an address, without what links the two where no comma does."""
+    return _LINK.sub("", name)
 
 
 def _in_brackets(content: str) -> list[str]:

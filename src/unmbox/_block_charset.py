@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from unmbox._charset import common_cjk, decode_8bit, sample
+from unmbox._charset import common_cjk, decode_8bit, said_rather, sample
 from unmbox._codecs import codec_name, decode_strictly, errors_for, iso_2022_jp
-from unmbox._utf8 import broken, is_utf8, may_be_chance, nearly_utf8
+from unmbox._utf8 import broken, is_utf8, may_be_chance, may_be_latin, nearly_utf8
 
 BODY: Final = 1 << 16
 """Octets of the body that may tell the charset."""
@@ -35,7 +35,7 @@ def is_unclear(value: bytes) -> bool:
     if value.isascii():
         return False
     text = decode_strictly(value, "utf_8")
-    return text is None or may_be_chance(text)
+    return text is None or may_be_chance(text) or may_be_latin(text)
 
 
 class Raw8Bit:
@@ -85,6 +85,9 @@ class Raw8Bit:
         text = decode_strictly(value, "utf_8")
         if text is None and b"\x1b" in value:
             text = iso_2022_jp(value)
+        elif text is not None and not self._utf8:
+            rather = said_rather(value, text, self._candidates, self._body)
+            text = rather[0] if rather else text
         return nearly_utf8(value, known=self._utf8) if text is None else text
 
     def _guess(self, octets: bytes) -> str:

@@ -25,12 +25,13 @@ from unmbox._text_costs import (
     RARE_CJK,
     SYMBOL,
     WESTERN,
+    all_words,
     costs_in,
     misplaced,
     patterns,
     seams,
 )
-from unmbox._utf8 import is_utf8, may_be_chance, nearly_utf8
+from unmbox._utf8 import NEVER_UTF8, is_utf8, may_be_chance, may_be_latin, nearly_utf8, says_rather
 
 # What each charset is read as, and how many bits that costs beforehand, for some are met less often.
 _READINGS: Final = {
@@ -89,11 +90,11 @@ def decode_8bit(
     """Return the text of octets that name no charset, and the Python codec that it was read with.
 
     Valid UTF-8 is UTF-8 (but for the few characters of `may_be_chance`, in a message whose body says
-    otherwise) and ISO 2022 escapes are ISO-2022-JP, whatever else is known. `candidates` are charsets that
-    are declared nearby, likeliest first; `utf8` says that UTF-8 is; `body` is text of the same message as
-    stored; `prior` is the codec that other mail of its source is in (`_source_charset`); `locale` is a
-    language tag (``ja``, ``zh_TW``). What cannot be known comes back as ASCII with surrogates for the other
-    octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
+    otherwise, and of `says_rather`, in one that says what) and ISO 2022 escapes are ISO-2022-JP, whatever
+    else is known. `candidates` are charsets that are declared nearby, likeliest first; `utf8` says that UTF-8
+    is; `body` is text of the same message as stored; `prior` is the codec that other mail of its source is in
+    (`_source_charset`); `locale` is a language tag (``ja``, ``zh_TW``). What cannot be known comes back as
+    ASCII with surrogates for the other octets and ``unknown-8bit`` (RFC 1428) for the codec. Never raises.
     """
     escaped = iso_2022_jp(raw) if b"\x1b" in raw else None
     if raw.isascii():
@@ -104,6 +105,8 @@ def decode_8bit(
                 return text, codec
         return raw.decode("ascii"), "ascii"
     if (text := decode_strictly(raw, "utf_8")) is not None:
+        if not utf8 and (rather := said_rather(raw, text, candidates, sample(body))):
+            return rather
         codec = _cjk_codec(sample(body)) if body and may_be_chance(text) else ""
         cjk = common_cjk(raw, codec)
         return (text, "utf_8") if cjk is None else (cjk, codec)
@@ -133,6 +136,15 @@ def decode_8bit(
     return raw.decode("ascii", "surrogateescape"), "unknown-8bit"
 
 
+def said_rather(raw: bytes, utf8: str, candidates: Sequence[str], lines: bytes) -> tuple[str, str] | None:
+    """Return the text that valid UTF-8 rather is, and its codec: the one declared first, else the body's."""
+    if not may_be_latin(utf8):
+        return None
+    codec = codec_name(candidates[0]) if candidates else _body_reading(lines)[0]
+    text = decode_strictly(raw, codec) if codec in NEVER_UTF8 else None
+    return (text, codec) if text is not None and codec and says_rather(text, utf8) else None
+
+
 def common_cjk(raw: bytes, codec: str) -> str | None:
     """Return the text of `raw` in a CJK codec if it is of common characters, else None."""
     languages = _languages(codec) if codec in _READINGS else []
@@ -155,23 +167,30 @@ def cjk_for_latin(raw: bytes, codec: str) -> str | None:
     """Return the CJK text of octets whose label names a charset of Latin script, where they are no such text.
 
     Programs have put their default there. What may give it away are runs of letters beyond ASCII, and
-    octets that the charset has no character for; then the readings are weighed.
+    octets that the charset has no character for; then the readings are weighed, unless all are letters in
+    words of one case, or capitalised: ``ĄĆĘŁŃÓŚŹŻ``.
     """
     is_row = len(set(_HIGH.findall(raw))) <= _ROW  # ``€€€€€€``
-    if is_row or not (_RUN_OF_FOUR(raw) or no_text(raw.decode(codec, "surrogateescape"))):
+    said = raw.decode(codec, "surrogateescape")
+    if is_row or not (_RUN_OF_FOUR(raw) or no_text(said)) or all_words(said):
         return None
     text, read_as = decode_8bit(raw, [codec])
     return text if COMMON.keys() & _languages(read_as) else None
 
 
-@lru_cache(maxsize=8)
 def _cjk_codec(lines: bytes) -> str:
     """Return the codec of a body that is surely CJK text and no UTF-8, else ""."""
-    if len(_HIGH.findall(lines)) < _SURE or is_utf8(lines) or iso_2022_jp(lines):
-        return ""
-    weights = _weigh(lines, dict.fromkeys(_priors((), None), 0.0), 0.0)
-    codec, language = min(weights, key=weights.__getitem__)
+    codec, language = _body_reading(lines)
     return codec if language in COMMON else ""
+
+
+@lru_cache(maxsize=8)
+def _body_reading(lines: bytes) -> _Reading:
+    """Return the codec and the language of a body that is surely no UTF-8, else twice ""."""
+    if len(_HIGH.findall(lines)) < _SURE or is_utf8(lines) or iso_2022_jp(lines):
+        return "", ""
+    weights = _weigh(lines, dict.fromkeys(_priors((), None), 0.0), 0.0)
+    return min(weights, key=weights.__getitem__)
 
 
 @lru_cache(maxsize=32)

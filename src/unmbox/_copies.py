@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
+from unmbox._late import searcher
 from unmbox._mail import Mail
 from unmbox._message_id import normalise_message_id
 from unmbox._schema import our_errors
@@ -12,6 +13,7 @@ from unmbox.dedup import NEW, DedupIndex, Entry, Verdict
 from unmbox.manifest import WRITTEN, Manifest
 
 _ROW = (1 << 32) - 1
+_MAY_BE_ENCODED = searcher("%[89A-F][0-9A-F]")
 
 
 class Copies:
@@ -83,7 +85,8 @@ class Copies:
     def catch_up(self, last: int) -> None:
         """Tell a shared index of the `last` rows, which a kill may have kept from it.
 
-        But for those that have no Message-ID: what told their content is not in the manifest.
+        But for those that have no Message-ID: what told their content is not in the manifest. Nor are the
+        octets of one that may not have been ASCII.
         """
         if not self._ours or not self._manifest:
             return
@@ -91,7 +94,7 @@ class Copies:
         self._index.add_many(
             Entry(message_id, key, where=self._ours + row)
             for row, message_id, key in rows
-            if _name(message_id)
+            if _name(message_id) and not _MAY_BE_ENCODED(message_id or "")
         )
 
     def _kept(self, where: str, value: int) -> Iterator[tuple[int, str | None, bytes]]:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from ._charset import cjk_for_latin, common_cjk, cut_cjk, decode_8bit
 from ._codecs import codec_name, decode_strictly, iso_2022_jp, no_text
 from ._late import finder, searcher
-from ._utf8 import nearly_utf8
+from ._utf8 import NEVER_UTF8, nearly_utf8, says_rather
 
 # A fold of a field's value: its line end and one blank become one space.
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
@@ -37,12 +37,6 @@ _LINE_END = re.compile(r"\r\n?|\n")
 # Guesses of a charset cost up to 1 ms; a field that needs more than these is hostile.
 _GUESSES: Final = 50
 _CANDIDATES: Final = 8
-# Charsets of single octets in whose languages no text is valid UTF-8 by chance: a wrong label shows.
-_NEVER_UTF8: Final = frozenset(
-    {f"iso8859_{part}" for part in (2, 3, 4, 6, 7, 8, 10, 13, 14, 15, 16)}
-    | {f"cp{page}" for page in range(1250, 1259)}
-    | {"koi8_r", "koi8_u"}
-)
 # Those in which a short word may be: `รถ` in TIS-620 is `ö`, `чай` in cp866 a Chinese character.
 _SELDOM_UTF8: Final = frozenset(
     {f"cp{page}" for page in (437, 737, 775, 850, 852, 855, 857, 858, 860, 861, 862, 863, 865, 866, 869)}
@@ -161,7 +155,7 @@ def _sound_text(words: bytes) -> str | None:
         else:
             octets.append(binascii.a2b_qp(text, header=True))
     codec = codec_name(charset.decode("ascii"))
-    if codec is None or codec in _NEVER_UTF8:
+    if codec is None or codec in NEVER_UTF8:
         return None
     whole = b"".join(octets)
     if codec != "utf_8" and _LIKE_UTF8(whole) and decode_strictly(whole, "utf_8") is not None:
@@ -350,8 +344,8 @@ class _Field:
 
 def _is_rather(utf8: str, octets: bytes, codec: str, said: str) -> bool:
     """Whether octets that say something in UTF-8, and in the charset of their label, are UTF-8 rather."""
-    if codec in _NEVER_UTF8:
-        return True
+    if codec in NEVER_UTF8:
+        return not says_rather(said, utf8)
     is_long = len(_OF_THREE(utf8)) > 1 or len(_BEYOND_ASCII(utf8)) > _LONG
     if codec in _CJK:
         is_common = common_cjk(octets, codec) is not None and not _HALF_WIDTH(said)

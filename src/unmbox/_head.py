@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from unmbox import _dates, _decode, _headers, _missing, labels
 from unmbox._block import unclear_values
 from unmbox._block_charset import Raw8Bit, is_unclear
+from unmbox._encode import percent_encoded
 from unmbox._fields import ADDRESSES, BOM, names_nobody, split_block, split_fields, too_many
 from unmbox._message_id import normalise_message_id
 from unmbox.events import Head
@@ -92,6 +93,7 @@ class MessageHead:
     def message_id(self) -> str | None:
         """The Message-ID in its brackets, without white space and comments; None where there is none.
 
+        Octets beyond ASCII are ``%XX``, as in the converted message.
         What tells no mail from another (``not set``) is none, and the first of several that does counts.
         """
         return id_text(id_of(self))
@@ -157,11 +159,11 @@ def id_of(head: MessageHead) -> bytes | None:
 
 
 def id_text(value: bytes | None) -> str | None:
-    """The text of a Message-ID whose raw value this is, in its brackets."""
+    """The text of a Message-ID whose raw value this is, in its brackets, as a converted message has it."""
     name = value and normalise_message_id(value)
     if not name:
         return None
-    return f"<{name.decode('ascii') if name.isascii() else _decode.decode_text(name)}>"
+    return f"<{(name if name.isascii() else percent_encoded(name)).decode('ascii')}>"
 
 
 def sender_of(head: MessageHead) -> bytes | None:

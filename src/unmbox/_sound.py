@@ -32,7 +32,8 @@ _BOOKKEEPING: Final = {b"status", b"x-status", b"x-mozilla-status"}
 _KNOWN: Final = (ONCE | USUAL | SIGNS | {PATH, PRECEDENCE}) - _BOOKKEEPING
 _MOST: Final = 40  # of these fields, in mail that anybody wrote
 _is_date = re.compile(COMMON_DATE).fullmatch
-_is_id = re.compile(rb"<[!-;=?-~]+>").fullmatch
+# Not where it may be no more than a comment: see `_message_id`.
+_is_id = re.compile(rb"<(?!\()[!-;=?-~]+>").fullmatch
 # Not even where it may be a comment, empty quotes or a group: see `_fields.names_nobody`.
 _is_said = re.compile(rb'[ \t<>,;]*(?=[!-+\--:=?-~])(?!\(|""|[^@";]*:)').match
 

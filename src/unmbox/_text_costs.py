@@ -41,6 +41,7 @@ misplaced = finder(
 # A closing mark that nothing opened.
 _UNOPENED = re.compile(r"^[^«]*[^\W\d_]»(?!\w)").match
 _FINALS, _FINAL = re.compile(r"[ςךםןףץ]\w").findall, 8.0
+_BEYOND_ASCII = finder("[^\x00-\x7f]")
 _MIXED_CASE: Final = 8.0
 _WORDS: Final = re.compile(r"[^\W\d_]+").findall
 
@@ -70,6 +71,14 @@ def patterns(text: str, language: str) -> float:
     if language in LATIN:
         return bits + _RUN * len(_RUNS(text))
     return bits + _SEAM * len(seams(text)) + _FINAL * len(_FINALS(text))
+
+
+def all_words(text: str) -> bool:
+    """Whether all beyond ASCII are letters, of words in small letters, in capitals, or capitalised."""
+    if not all(map(str.isalpha, _BEYOND_ASCII(text))):
+        return False
+    words = (word for word in _WORDS(text) if not word.isascii())
+    return all(word.isupper() or word[1:].islower() or len(word) == 1 for word in words)
 
 
 class _Costs(dict[str, float]):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import codecs
 import re
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Final
 
+from unmbox._codecs import no_text
 from unmbox._late import finder, searcher
 from unmbox._text_costs import seams
 
@@ -24,8 +25,8 @@ _VALUES = re.compile("\n(?![ \t])").split
 _WHOLE = re.compile("[^\x00-\x7f\udc80-\udcff]").findall
 # What a few octets of another charset may say in UTF-8 by chance, and mail hardly ever does.
 _SELDOM_SAID = searcher(
-    "[\x80-\x9f\u0180-\u0217\u021c-\u02bf\u02df-\u02ff\u030d-\u0326\u0328-\u036f\u03cf-\u03ff\u0460-\u048f"
-    "\u0492-\u058f\u0700-\u08ff\u0e80-\u109f\u1100-\u1dff\u2c00-\u2fff\u3130-\u4dff\u9fa6-\uabff\ue000-\ufdff"
+    "[\x80-\x9f\u0180-\u0217\u021c-\u02bf\u02df-\u02ff\u030d-\u0326\u0328-\u0373\u0376\u0377\u037b-\u037f\u03cf-\u03ff"
+    "\u0460-\u048f\u0492-\u058f\u0700-\u08ff\u0e80-\u109f\u1100-\u1dff\u2c00-\u2fff\u3130-\u4dff\u9fa6-\uabff\ue000-\ufdff"
     "\U00020000-\U0010ffff]"
 )
 _LATIN_LETTER, _NO_LATIN_LETTER = re.compile("[\xc0-\u024f]").search, re.compile("[\u0370-\u06ff]").search
@@ -39,8 +40,15 @@ _BEGINNING = re.compile("\udcf0\udc9f|[a-z][\udcc2-\udcd6\udcd8-\udcde]$").searc
 _FOLDED = re.compile("[\udc80-\udcff]\\s+[\udc80-\udcff]").search
 # So many that are whole are no chance.
 _OF_THREE = finder("[\u0800-\ud7ff\ue000-\uffff]")
+_BEYOND_ASCII = finder("[^\x00-\x7f]")
 _NO_CHANCE: Final = 3
 _ENOUGH: Final = 2
+NEVER_UTF8: Final = frozenset(
+    {f"iso8859_{part}" for part in (2, 3, 4, 6, 7, 8, 10, 13, 14, 15, 16)}
+    | {f"cp{page}" for page in range(1250, 1259)}
+    | {"koi8_r", "koi8_u"}
+)
+"""Charsets of single octets whose texts are no valid UTF-8, but for what `says_rather` tells."""
 # Few characters of two octets in UTF-8, none of them of a language in Latin script.
 _CHANCE = re.compile("[\x00-\x7f]*(?:[\u0180-\u07ff][\x00-\x7f]*){2,4}").fullmatch
 
@@ -82,3 +90,22 @@ def may_be_chance(text: str) -> bool:
     thousand; text of Latin letters, or of three octets a character, never is.
     """
     return bool(_CHANCE(text)) and not seams(text)
+
+
+def may_be_latin(utf8: str) -> bool:
+    """Whether octets that are valid UTF-8 and say this could be two or three letters of Latin script.
+
+    ``SPÓŁKA`` in ISO 8859-2 is ``SPӣKA`` in UTF-8: what mail hardly ever holds, or no Latin letter in a word.
+    """
+    few = 0 < len(_BEYOND_ASCII(utf8)) <= _NO_CHANCE
+    return few and bool(_SELDOM_SAID(utf8) or (_NO_LATIN_LETTER(utf8) and seams(utf8)))
+
+
+def says_rather(said: str, utf8: str) -> bool:
+    """Whether octets say `said`, in the charset of their label, not `utf8`, which they say too."""
+    if not may_be_latin(utf8) or no_text(said):
+        return False
+    # Of three octets three letters, not signs among them: ``zvlášť``, but no ``ㅋ``.
+    if _OF_THREE(utf8) and not all(map(str.isalpha, _BEYOND_ASCII(said))):
+        return False
+    return not any(one.islower() and other.isupper() for one, other in pairwise(said))
