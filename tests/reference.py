@@ -160,7 +160,10 @@ class Reference:
             following += 1
         remain = len(self.lines) - following
         alone = all(not one.text.strip() for one in self.lines[:at])
-        if is_dated(line.text) and (DATED[0].search(line.text[-200:]) or alone or has_sender(line.text)):
+        sender = bool(DATED[0].search(line.text[-200:])) or alone
+        if is_dated(line.text) and not (sender or has_sender(line.text)):
+            return not KNOWN.isdisjoint(self.run_at(following))
+        if is_dated(line.text):
             return before_is_blank or self.header_at(following) or remain <= 1
         if not remain:
             # Nothing but a From_ line, cut off: a mailbox all the same.
@@ -175,15 +178,20 @@ class Reference:
         if self.header_at(following):
             bare = len(line.text.split()) <= 2
             hyphen = b"-" in first or b"-" in name_of(self.lines[following])
-            run = [first]
-            while self.header_at(following) or self.text(following)[:1] in (b" ", b"\t"):
-                if self.header_at(following):
-                    run.append(name_of(self.lines[following]))
-                following += 1
-            return b"@" in line.text or (bare and hyphen) or not KNOWN.isdisjoint(run)
+            in_run = not KNOWN.isdisjoint({first, *self.run_at(following)})
+            return b"@" in line.text or (bare and hyphen) or in_run
         if following >= len(self.lines) or self.text(following).startswith(b"From "):
             return known
         return known and not self.text(following) and before_is_blank and len(line.text.split()) <= 2
+
+    def run_at(self, at: int) -> set[bytes]:
+        """The names of the fields that stand at line `at`, one behind the other."""
+        run = set()
+        while self.header_at(at) or self.text(at)[:1] in (b" ", b"\t"):
+            if self.header_at(at):
+                run.add(name_of(self.lines[at]))
+            at += 1
+        return run
 
     def text(self, at: int) -> bytes:
         return self.lines[at].text if at < len(self.lines) else b""

@@ -254,7 +254,7 @@ def test_the_same_command_again_has_nothing_to_do(mailbox: Path, eml: Path) -> N
     done = unmbox_("convert", mailbox, eml)
     assert (done.status, done.err) == (0, "")
     assert done.out.splitlines() == [
-        f"0 messages (0 B): 0 written to {eml}",
+        f"nothing new for {eml}",
         "3 messages done by an earlier run",
     ]
     assert everything(eml) == before

@@ -164,8 +164,9 @@ def decide(
     if _HEADER_FORM(line):
         return False, HEADER_FORM
     date = _date_at_end(line)
-    # A date as in prose and tables counts behind what may be a sender.
-    if date and (date[1] or alone or _SENDER(line, len(b"From "), date.start())):
+    if date and not (date[1] or alone or _SENDER(line, len(b"From "), date.start())):
+        return _decide_date_alone(data, at, line_end, at_eof)
+    if date:
         return (True, DATED_AFTER_BLANK) if blank_before else _decide_dated(data, at, line_end, at_eof)
     return _decide_undated(data, at, line_end, blank_before, alone, at_eof)
 
@@ -186,6 +187,18 @@ def _decide_dated(data: bytes, at: int, line_end: int, at_eof: bool) -> tuple[bo
     if at_eof and limit == end:
         return True, DATED_AT_END
     return (False, NOT_SEPARATED) if final else None
+
+
+def _decide_date_alone(data: bytes, at: int, line_end: int, at_eof: bool) -> tuple[bool, str] | None:
+    """Decide on a date as in prose and tables without a sender: a field that is known of mail must follow."""
+    limit = min(len(data), at + LOOK_AHEAD)
+    first = _after_quoted(data, line_end + 1, limit)
+    run = _RUN(data, first, limit)
+    end = run.end() if run else first
+    if _KNOWN_LINE(data, first - 1, end):
+        return True, DATED_BEFORE_FIELD
+    settled = at_eof or len(data) - at > LOOK_AHEAD or data.find(b"\n", end, limit) >= 0
+    return (False, NOT_SEPARATED) if settled else None
 
 
 def _decide_undated(

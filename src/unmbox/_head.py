@@ -91,7 +91,7 @@ class MessageHead:
 
     @property
     def message_id(self) -> str | None:
-        """The Message-ID in its brackets, without white space and comments; None where there is none.
+        """The Message-ID in its brackets, without white space, as the EML has it; None where there is none.
 
         Octets beyond ASCII are ``%XX``, as in the converted message.
         What tells no mail from another (``not set``) is none, and the first of several that does counts.
