@@ -57,8 +57,8 @@ _INTRODUCTION = """\
 <!-- Written by make_repairs.py. -->
 
 With `headers="repair"` (the default) each header block is made one that strict readers take. A field that
-needs no repair keeps its octets, its folding and its place; of a body nothing is changed but its line ends, unless
-a profile drops NULs or lone CRs.
+needs no repair keeps its octets, its folding and its place; of a body nothing is changed but its line ends,
+unless a profile drops NULs or lone CRs.
 Fields that are added stand on top. Nothing is lost: what a repair replaces or moves stays in the block as
 
 - `X-Unmbox-Original-NAME`: a field that could not stand as it was,
