@@ -19,6 +19,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -1241,9 +1242,19 @@ def test_only_a_conversion_goes_on(command: str, tmp_path: Path, eml: Path) -> N
     process = subprocess.Popen(
         [PYTHON, "-m", "unmbox", command, *arguments], stderr=subprocess.PIPE, env=PLAIN, text=True
     )
-    with fifo.open("wb"):  # it has begun to read
+    deadline = time.monotonic() + 60
+    writer = -1
+    while writer < 0:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        with suppress(OSError):  # it has not begun to read
+            writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.02)
+    try:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
+    finally:
+        os.close(writer)
     assert process.returncode == 143
     assert ("the same command again goes on" in said) == (command == "convert")
 
