@@ -15,6 +15,7 @@ import pytest
 
 import unmbox
 from unmbox import aio
+from unmbox._fromline import find_date
 from unmbox._parser import Parser
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 
@@ -24,6 +25,11 @@ TOLD = 10_000
 DATED = b"From a@example.org Thu Jan  1 00:00:00 1970"
 MAIL = DATED + b"\nFrom: a@example.org\nSubject: one\n\nfirst\n\n"
 """A small message with the empty line behind it."""
+
+
+def is_dated(line: bytes) -> bool:
+    """Tell whether a From_ line carries a date."""
+    return line.startswith(b"From ") and find_date(line) is not None
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drive import DATED, MAIL, MIB, Gathered, count, parse, random_cuts
+from drive import DATED, MAIL, MIB, Gathered, count, is_dated, parse, random_cuts
 from strategies import SOUP
-from unmbox._fromline import LOOK_AHEAD, decide, is_dated
+from unmbox._fromline import LOOK_AHEAD, decide
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r", b"  ", b" \t\r\n"], ids=repr)

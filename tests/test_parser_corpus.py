@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from corpus import Row, rows
-from drive import Gathered, Joined, parse, random_cuts
+from drive import Gathered, Joined, is_dated, parse, random_cuts
 from reference import split
-from unmbox._fromline import is_dated
 
 # Python's standard library reads no lzip. The same mailboxes stand beside them, not compressed.
 LZIP = ".lz"

@@ -50,7 +50,7 @@ common_line = re.compile(rb"(From " + _COMMON + rb")\r?\n").match
 
 _HEADER_FORM = re.compile(rb"From[ \t]+:").match
 # RFC 5322 §2.2: a field name is printable ASCII but the colon; old mail has white space before the colon.
-_FIELD_START = re.compile(rb"([!-9;-~]+)[ \t]*:").match
+_FIELD_START = re.compile(rb"[!-9;-~]+[ \t]*:").match
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)").match
 _RUN = re.compile(rb"(?:[!-9;-~]+[ \t]*:[^\n]*(?:\n|\Z)|[ \t][^\n]*(?:\n|\Z))*").match
 _HYPHEN_IN_TWO = re.compile(
@@ -139,12 +139,7 @@ def surely_none() -> tuple[Match, list[tuple[str, FindOther]]]:
     return re.compile(rb"From (?:%b(?:(%b)|(%b))|(%b)|(%b)|(%b))" % kinds).match, others
 
 
-def is_dated(line: bytes) -> bool:
-    """Tell whether a From_ line (without or with its line end) carries a date, by syntax alone."""
-    return line.startswith(b"From ") and _date_at_end(line) is not None
-
-
-def _date_at_end(line: bytes) -> re.Match[bytes] | None:
+def find_date(line: bytes) -> re.Match[bytes] | None:
     """The date that ends a line; group 1 is one in the form of From_ lines, not as in prose and tables."""
     end = len(line.rstrip(b"\r\n"))
     return _DATE_AT_END.search(line, max(0, end - 200), end)
@@ -163,7 +158,7 @@ def decide(
     line = data[at:line_end]
     if _HEADER_FORM(line):
         return False, HEADER_FORM
-    date = _date_at_end(line)
+    date = find_date(line)
     if date and not (date[1] or alone or _SENDER(line, len(b"From "), date.start())):
         return _decide_date_alone(data, at, line_end, at_eof)
     if date:
