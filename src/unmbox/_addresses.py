@@ -10,31 +10,33 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from unmbox._late import late
+
 MAX_ADDRESS: Final = 254
 """Octets of an address (RFC 5321 §4.5.3.1.3, less the brackets of its path)."""
 
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_LITERAL = re.compile(r"\[[^\[\]@<>\s]{1,100}\]")
+_QUOTED = late(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPED = late(r"\\(.)", re.DOTALL)
+_LITERAL = late(r"\[[^\[\]@<>\s]{1,100}\]")
 # A domain in brackets holds colons (RFC 5322 §3.4.1).
-_MARK = re.compile(rf'@{_LITERAL.pattern}|\b(?i:mailto):|["()<,;:]')
-_PARENTHESIS = re.compile(r"\\.|[()]", re.DOTALL)
-_ANGLE = re.compile(r"([^<>]*)(>*)")
-_UNCLOSED = re.compile(r"([^<>,;]*)")
-_CUT = re.compile(r"[\s,;<>]+")
+_MARK = late(rf'@{_LITERAL.pattern}|\b(?i:mailto):|["()<,;:]')
+_PARENTHESIS = late(r"\\.|[()]", re.DOTALL)
+_ANGLE = late(r"([^<>]*)(>*)")
+_UNCLOSED = late(r"([^<>,;]*)")
+_CUT = late(r"[\s,;<>]+")
 # RFC 5322 §3.2.3: what may stand in an address without quotes, its dots included; and what may not.
-_ATOMS = re.compile(r'[^\s()<>\[\],;:\\"@]+')
-_NO_ATOM = re.compile(r'[\s()<>\[\],;:\\"@]')
-_PLAIN = re.compile(rf"{_ATOMS.pattern}@{_ATOMS.pattern}")
-_BLANKS = re.compile(r"\s+")
+_ATOMS = late(r'[^\s()<>\[\],;:\\"@]+')
+_NO_ATOM = late(r'[\s()<>\[\],;:\\"@]')
+_PLAIN = late(rf"{_ATOMS.pattern}@{_ATOMS.pattern}")
+_BLANKS = late(r"\s+")
 # RFC 5322 §4.4: blanks and folds around at-sign and dots; but outside of brackets "Dr. a@b" has a name.
-_SPACED = re.compile(r"(?<!\s)\s*([@.])\s*")
-_SPACED_OUT = re.compile(r"(?<!\s)(?:\s*(@)|\s+(\.))\s*")
-_HTML = re.compile(r"&lt;\s{0,9}([^\s&;<>]{1,254}@[^\s&;<>]{1,254})\s{0,9}&gt;?")
+_SPACED = late(r"(?<!\s)\s*([@.])\s*")
+_SPACED_OUT = late(r"(?<!\s)(?:\s*(@)|\s+(\.))\s*")
+_HTML = late(r"&lt;\s{0,9}([^\s&;<>]{1,254}@[^\s&;<>]{1,254})\s{0,9}&gt;?")
 # What is left around an address that has been taken out of a text, or before a name where no comma is.
 _OPENING: Final = " \t\u3000<[{(,;"
 _CLOSING: Final = " \t\u3000>]}),;、，；"
-_LINK = re.compile(r"\A(?:[&/+|\s]|and(?!\S))+")
+_LINK = late(r"\A(?:[&/+|\s]|and(?!\S))+")
 # An address in the full width of East Asian letters: quoted strings, escapes and comments are let alone; then
 # come what stands in brackets, and what stands alone, where neither is a name before brackets of ASCII.
 _COMMENT = r"\((?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*\)"
@@ -50,9 +52,7 @@ _WIDE = (
     r'|(?<![^\s,;])([^\s<>＜＞"(),;@＠]{1,64}[@＠][^\s<>＜＞"(),;@＠]{1,255})(?![^\s,;]|[^,;<＜"]{0,200}[<＜])'
 )
 _HALF: Final = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
-_OF_ASCII = re.compile(
-    r"[!#-'*+\-./-9=?A-Z^_`a-z{|}~]{1,64}@[0-9A-Za-z-]{1,63}(?:\.[0-9A-Za-z-]{1,63}){1,20}"
-)
+_OF_ASCII = late(r"[!#-'*+\-./-9=?A-Z^_`a-z{|}~]{1,64}@[0-9A-Za-z-]{1,63}(?:\.[0-9A-Za-z-]{1,63}){1,20}")
 
 
 class Mailbox(NamedTuple):

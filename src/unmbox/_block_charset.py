@@ -9,6 +9,7 @@ from typing import Final
 
 from unmbox._charset import common_cjk, decode_8bit, said_rather, sample
 from unmbox._codecs import codec_name, decode_strictly, errors_for, iso_2022_jp
+from unmbox._late import late
 from unmbox._utf8 import broken, is_utf8, may_be_chance, may_be_latin, nearly_utf8
 
 BODY: Final = 1 << 16
@@ -19,14 +20,14 @@ _SAMPLE: Final = 1 << 12
 # Values that may be guessed one by one, where they do not share a charset.
 _GUESSES: Final = 20
 _CANDIDATES: Final = 10
-_DECLARED = re.compile(
+_DECLARED = late(
     rb"=\?([A-Za-z0-9][A-Za-z0-9_.:-]{1,40})[*?]|charset[ \t]*=[ \t]*\"?([A-Za-z0-9][A-Za-z0-9_.:-]{1,40})",
     re.IGNORECASE,
 )
 _UTF8 = re.compile(rb"(?:=\?|charset[ \t]*=[ \t]*\"?)utf-?8(?![\w-])", re.IGNORECASE)
-_CONTROLS = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f]")
-_LOST = re.compile("[\udc80-\udcff]").findall
-_HIGH = re.compile(rb"[\x80-\xff]").findall
+_CONTROLS = late("[\x00-\x08\n-\x1f\x7f-\x9f]")
+_LOST = late("[\udc80-\udcff]").findall
+_HIGH = late(rb"[\x80-\xff]").findall
 _PRINTABLE: Final = bytes(range(32, 127))
 
 

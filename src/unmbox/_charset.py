@@ -18,6 +18,7 @@ from typing import Final
 
 from unmbox._codecs import codec_name, decode_strictly, errors_for, iso_2022_jp, keeps_ascii, no_text
 from unmbox._frequencies import COMMON
+from unmbox._late import late
 from unmbox._text_costs import (
     CENTRAL,
     COMMON_CJK,
@@ -53,24 +54,24 @@ _DECLARED: Final = {
 _PRIOR, _PRIOR_LANGUAGE = 9.0, 5.0
 _DECLARATION, _LOCALE, _BODY, _BODY_LANGUAGE = 16.0, 6.0, 40.0, 15.0
 
-_HIGH = re.compile(rb"[\x80-\xff]")
+_HIGH = late(rb"[\x80-\xff]")
 # Octets of a body beyond ASCII that are enough to be sure of its charset.
 _SURE: Final = 12
 # Words of ASCII alone in a header value are addresses, parameter names, extensions: they do not tell one
 # script from another. They end at octets that are never the second one of a CJK character.
-_ASCII_WORDS = re.compile(rb"(?<![^\x00-/:-?])[0-9@-~]+(?![^\x00-/:-?])")
+_ASCII_WORDS = late(rb"(?<![^\x00-/:-?])[0-9@-~]+(?![^\x00-/:-?])")
 # But words of a phrase, which tell one language in Latin script from another, and from those in others.
-_PHRASE = re.compile(rb"(?<![^ ])[A-Za-z]{2,}(?![^ ,.!?])").findall
+_PHRASE = late(rb"(?<![^ ])[A-Za-z]{2,}(?![^ ,.!?])").findall
 _OTHER_SCRIPT: Final = 3.0
 # Tags of a body, whole or cut off, do not either; its other words are prose.
-_TAGS = re.compile(rb"<[!-;=?-~][\t-;=?-~]*>?|[\t-;=?-~]*[!-;=?-~]>")
+_TAGS = late(rb"<[!-;=?-~][\t-;=?-~]*>?|[\t-;=?-~]*[!-;=?-~]>")
 # Latin script has no such runs, and leaving it out here halves the time for all others.
-_LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
+_LONG_RUN = late(rb"[\x80-\xff]{6}").search
 _ROW: Final = 2  # octets of which a row of signs is made
 # Seldom met in words of Latin script: ``żółć``.
-_RUN_OF_FOUR = re.compile(rb"[\x80-\xff]{4}").search
-_CUT = re.compile("[\udc80-\udcff]\\s*$", re.MULTILINE).search  # at the end of a value
-_ASCII_LETTERS = re.compile("[A-Za-z]").search
+_RUN_OF_FOUR = late(rb"[\x80-\xff]{4}").search
+_CUT = late("[\udc80-\udcff]\\s*$", re.MULTILINE).search  # at the end of a value
+_ASCII_LETTERS = late("[A-Za-z]").search
 # Rare characters that do not speak against the charset that is declared.
 _FEW: Final = 2
 

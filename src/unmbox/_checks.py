@@ -14,21 +14,22 @@ from unmbox import _decode, _headers
 from unmbox._addresses import split_mailboxes
 from unmbox._block import Repair
 from unmbox._fields import Field, split_fields
+from unmbox._late import late
 from unmbox._writer import BODY_BARE_CR, BODY_NUL, EmlWriter
 from unmbox.events import Body, End, Event, Head
 
 _MOST = 1 << 20  # octets of a block that are looked at
 _EDGE = 1 << 13  # octets of a part's header block that are waited for
-_PART = re.compile(rb"\n--[^\n]{1,200}\n((?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+)")
-_PART_END = re.compile(rb"\n\r?\n").search
+_PART = late(rb"\n--[^\n]{1,200}\n((?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+)")
+_PART_END = late(rb"\n\r?\n").search
 # What makes a part an attachment (RFC 2183): its disposition, or a file's name, even if it is shown inline.
-_IS_ATTACHED = re.compile(
+_IS_ATTACHED = late(
     rb"^content-disposition:\s*attachment"
     rb"|^content-(?:disposition|type):(?:[^\n]|\n[ \t])*?;\s*(?:file)?name\*?[0-9*]*=",
     re.MULTILINE,
 ).search
-_BARE_CR = re.compile(rb"\r(?!\n)")
-_SIGNED = re.compile(rb"^(dkim-signature|arc-message-signature)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_BARE_CR = late(rb"\r(?!\n)")
+_SIGNED = late(rb"^(dkim-signature|arc-message-signature)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _RECIPIENTS = (b"to", b"cc", b"bcc")
 
 LIMITED: Final = {

@@ -8,7 +8,7 @@ from encodings.aliases import aliases
 from functools import lru_cache
 from typing import Final, cast
 
-from unmbox._late import finder
+from unmbox._late import late
 
 # What mail calls a charset where Python's own aliases do not lead to the codec that decodes it: other
 # names, and names that are used for a superset (as mail programs and the WHATWG read them).
@@ -34,24 +34,24 @@ _NOT_TEXT: Final = {
 _CODECS: Final = (frozenset(aliases.values()) - _NOT_TEXT) | frozenset(_ALIASES.values())
 
 
-no_text = finder("[\x80-\x9f\ud800-\uf8ff\ufffd]")
+no_text = late("[\x80-\x9f\ud800-\uf8ff\ufffd]").findall
 """Finds characters that no text holds: what comes of a wrong charset."""
-_ESCAPES = re.compile(rb"\x1b(\$[@AB]|\$\([CDOPQ]|\([BJIH])")
+_ESCAPES = late(rb"\x1b(\$[@AB]|\$\([CDOPQ]|\([BJIH])")
 # The sets of two octets: what EUC puts before a character of theirs, and the EUC.
 _SETS: Final = {
     b"$@": (b"", "euc_jp"), b"$B": (b"", "euc_jp"), b"$(D": (b"\x8f", "euc_jp"),
     b"$A": (b"", "gb2312"), b"$(C": (b"", "euc_kr"),
     b"$(O": (b"", "euc_jis_2004"), b"$(Q": (b"", "euc_jis_2004"), b"$(P": (b"\x8f", "euc_jis_2004"),
 }  # fmt: skip
-_PAIR = re.compile(rb"[\xa1-\xfe]{2}")
+_PAIR = late(rb"[\xa1-\xfe]{2}")
 # Half-width kana stand among ASCII between SO and SI, or in 8 bits.
-_SHIFTED = re.compile(rb"\x0e([!-_]*)\x0f?")
-_NO_KANA = re.compile(rb"[\x80-\xa0\xe0-\xff]").search
+_SHIFTED = late(rb"\x0e([!-_]*)\x0f?")
+_NO_KANA = late(rb"[\x80-\xa0\xe0-\xff]").search
 # A surrogate pair, each half as UTF-8 would have it (CESU-8): of Java, MySQL and Oracle.
-_CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
+_CESU = late(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 # The Euro sign where Python's codec for the superset lacks it, and cp936 and cp950 have it.
 _EUROS: Final = {"gb18030": b"\x80", "big5hkscs": b"\xa3\xe1"}
-_SURROGATE = re.compile("[\ud800-\udfff]").search
+_SURROGATE = late("[\ud800-\udfff]").search
 _TO_HIGH: Final = bytes(octet | 0x80 if 0x20 < octet < 0x7F else octet for octet in range(256))
 
 

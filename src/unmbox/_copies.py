@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
-from unmbox._late import searcher
+from unmbox._late import late
 from unmbox._mail import Mail
 from unmbox._message_id import normalise_message_id
 from unmbox._schema import our_errors
@@ -13,7 +13,7 @@ from unmbox.dedup import NEW, DedupIndex, Entry, Verdict
 from unmbox.manifest import WRITTEN, Manifest
 
 _ROW = (1 << 32) - 1
-_MAY_BE_ENCODED = searcher("%[89A-F][0-9A-F]")
+_MAY_BE_ENCODED = late("%[89A-F][0-9A-F]").search
 
 
 class Copies:

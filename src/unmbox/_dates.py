@@ -13,6 +13,8 @@ from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import Final
 
+from unmbox._late import late
+
 _UTC: Final = timezone.utc
 # Longer texts than this are no dates; the bound keeps hostile fields cheap.
 _LIMIT: Final = 1000
@@ -75,7 +77,7 @@ _FIELD_FORMS = (
 
 # Forms of a From_ line's date, which ends the line. The first two are fixed in length: they are tried at
 # the only place where they can stand, before anything is searched.
-_PLAIN = re.compile(
+_PLAIN = late(
     rb"[ \t](?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z][a-z]) ([ 0-9][0-9]) "
     rb"([0-9][0-9]):([0-9][0-9]):([0-9][0-9]) (?:([+-][0-9]{4}) )?((?:19|20)[0-9][0-9])\Z"
 ).match
@@ -100,12 +102,10 @@ def _of_lines() -> list[Callable[[str], re.Match[str] | None]]:
     return [re.compile(rf"(?<!\S){form}{_TAIL}", _FLAGS).search for form in _LINE_FORMS]
 
 
-_NUMERIC = re.compile(r"([+-]) ?([0-9]{1,2}):?([0-9]{2})?(?![0-9])").search
-_NAME = re.compile(r"\b[a-z]+", _FLAGS).findall
-_IN_FULL = re.compile(
-    r" *([ecmp])(?:astern|entral|ountain|acific) ([sd])(?:tandard|aylight) time\b", _FLAGS
-).match
-_COMMENT_MARK = re.compile(r"(\\.|[()])", re.DOTALL)
+_NUMERIC = late(r"([+-]) ?([0-9]{1,2}):?([0-9]{2})?(?![0-9])").search
+_NAME = late(r"\b[a-z]+", _FLAGS).findall
+_IN_FULL = late(r" *([ecmp])(?:astern|entral|ountain|acific) ([sd])(?:tandard|aylight) time\b", _FLAGS).match
+_COMMENT_MARK = late(r"(\\.|[()])", re.DOTALL)
 
 
 def parse_date(text: str | bytes) -> datetime | None:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from unmbox._late import late
+
 from ._charset import cjk_for_latin, common_cjk, cut_cjk, decode_8bit
 from ._codecs import codec_name, decode_strictly, iso_2022_jp, no_text
-from ._late import finder, searcher
 from ._utf8 import NEVER_UTF8, nearly_utf8, says_rather
 
 # A fold of a field's value: its line end and one blank become one space.
@@ -24,16 +25,16 @@ _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
 # the text may hold what the grammar forbids (spaces, question marks).
 _OPENING = re.compile(rb"=\?([!-<>@-~]{0,60})\?([BbQq])\?")
 # In Q text a stray question mark may stand before an encoded octet: `What?=20now?=`.
-_CLOSING_Q = re.compile(rb"\?=(?![0-9A-F]{2})")
+_CLOSING_Q = late(rb"\?=(?![0-9A-F]{2})")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+")
 _BASE64_DIGITS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_CONTROL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROL = late("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 _LEADING_BASE64 = re.compile(rb"[A-Za-z0-9+/=]*")
-_LEADING_Q = re.compile(rb"[^\s?]*")
-_SURROGATE = re.compile("[\udc80-\udcff]")
-_HIGH = re.compile(rb"[\x80-\xff]")
-_LINE_END = re.compile(r"\r\n?|\n")
+_LEADING_Q = late(rb"[^\s?]*")
+_SURROGATE = late("[\udc80-\udcff]")
+_HIGH = late(rb"[\x80-\xff]")
+_LINE_END = late(r"\r\n?|\n")
 # Guesses of a charset cost up to 1 ms; a field that needs more than these is hostile.
 _GUESSES: Final = 50
 _CANDIDATES: Final = 8
@@ -52,20 +53,20 @@ _LIKE_UTF8 = re.compile(
     rb"[\x00-\x7f]*(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})"
 ).match
 # Latin letters, and signs of any text.
-_ANY_LATIN = searcher(r"\A[\x00-\x7f\xa0-\u024f\u2000-\u2bff\ufe0f\U0001f000-\U0001faff]*\Z")
-_SEAM = searcher("[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]")
-_BOX = searcher("[\u2500-\u259f]")
-_BEYOND_ASCII, _LONG = finder("[^\x00-\x7f]"), 3
-_OF_THREE = finder("[\u0800-\uffff]")
-_HALF_WIDTH = searcher("[\uff61-\uff9f][\u3040-\u9fff]|[\u3040-\u9fff][\uff61-\uff9f]")
+_ANY_LATIN = late(r"\A[\x00-\x7f\xa0-\u024f\u2000-\u2bff\ufe0f\U0001f000-\U0001faff]*\Z").search
+_SEAM = late("[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]").search
+_BOX = late("[\u2500-\u259f]").search
+_BEYOND_ASCII, _LONG = late("[^\x00-\x7f]").findall, 3
+_OF_THREE = late("[\u0800-\uffff]").findall
+_HALF_WIDTH = late("[\uff61-\uff9f][\u3040-\u9fff]|[\u3040-\u9fff][\uff61-\uff9f]").search
 # What nearly all encoded values are: sound encoded-words of one charset, before a sound address or nothing.
 _WORD = rb"=\?[\w-]{1,40}\?(?:[Bb]\?[A-Za-z0-9+/]*={0,2}|[Qq]\?[!->@-~]*)\?="
 _SOUND = re.compile(rb"(%b(?:[ \t\r\n]+%b)*)( <[^<>()\"\\\s?]*>)?" % (_WORD, _WORD)).fullmatch
 _PARTS = re.compile(rb"=\?([^?]*)\?(.)\?([^?]*)\?=").findall
-_NEEDS_QUOTES = re.compile(r'[()<>\[\]:;@\\,"]')
-_QUOTED_SPECIALS = re.compile(r'["\\]')
-_COMMENT_SPECIALS = re.compile(r"[()\\]")
-_STRUCTURE = re.compile(r'\\.|["()<>]', re.DOTALL)
+_NEEDS_QUOTES = late(r'[()<>\[\]:;@\\,"]')
+_QUOTED_SPECIALS = late(r'["\\]')
+_COMMENT_SPECIALS = late(r"[()\\]")
+_STRUCTURE = late(r'\\.|["()<>]', re.DOTALL)
 
 
 Guess = Callable[[bytes], str]

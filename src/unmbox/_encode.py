@@ -21,6 +21,7 @@ from unmbox._addresses import read_wide
 from unmbox._codecs import codec_name
 from unmbox._decode import decode_text
 from unmbox._fields import MAX_LINE
+from unmbox._late import late
 
 MAX_WORD: Final = 900
 """Characters of a word that may stand unbroken in a line of its own."""
@@ -28,22 +29,20 @@ _FOLD_AT: Final = 76  # RFC 2047 §2 for lines with encoded-words; RFC 5322 §2.
 PAYLOAD: Final = 75 - len("=?unknown-8bit?Q??=")
 """Octets that one encoded-word, or one part of a parameter, holds at most."""
 
-_WHITE_SPACE = re.compile(r"([ \t]+)")
+_WHITE_SPACE = late(r"([ \t]+)")
 # Spaces inside are against RFC 2047, and in real mail; a fold there would tear the word in two.
-_ENCODED_WORD = re.compile(r"(=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=)")
-_IS_ENCODED_WORD = re.compile(r"=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=").fullmatch
+_ENCODED_WORD = late(r"(=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=)")
+_IS_ENCODED_WORD = late(r"=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=").fullmatch
 # The same in any text, where its end may be missing.
-_WORD_OF = re.compile(
-    r"=\?([^?\s]{1,60})\?[BbQq]\?(?:[^?]*\?=(?!\?[^?\s]{1,60}\?[BbQq]\?)|(?:(?!=\?)[^?\s])*\??)"
-)
-_LEXEMES = re.compile(r'=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t]+|\\')
+_WORD_OF = late(r"=\?([^?\s]{1,60})\?[BbQq]\?(?:[^?]*\?=(?!\?[^?\s]{1,60}\?[BbQq]\?)|(?:(?!=\?)[^?\s])*\??)")
+_LEXEMES = late(r'=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t]+|\\')
 _CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
 # What comes before an address in brackets is its name, whatever is in it.
-_IN_NAME = re.compile(r'[^,:;<>"()]{0,200}<').match
+_IN_NAME = late(r'[^,:;<>"()]{0,200}<').match
 _MARKS: Final = frozenset(",:;)>")
-_BETWEEN_PARENTHESES = re.compile(r"[^()]+")
+_BETWEEN_PARENTHESES = late(r"[^()]+")
 # But half of a character whose charset nobody knows.
-_ESCAPED = re.compile(r"(?<![\udc80-\udcff])\\(.)", re.DOTALL)
+_ESCAPED = late(r"(?<![\udc80-\udcff])\\(.)", re.DOTALL)
 
 ALPHANUMERIC: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # RFC 2047 §5 (3), the narrowest of its sets: what these spell is right wherever a word may stand.
@@ -51,11 +50,11 @@ _Q: Final = ["_" if octet == 32 else f"={octet:02X}" for octet in range(256)]
 for _octet in ALPHANUMERIC + b"!*+-/":
     _Q[_octet] = chr(_octet)
 _Q_COSTS: Final = bytes(map(len, _Q))
-_HIGH = re.compile(rb"[\x1b\x80-\xff]")
-_DEVIATING = re.compile("[ßẞς\u200c\u200d]")
-_IS_DOMAIN = re.compile(r"[0-9A-Za-z._-]+").fullmatch
-_DOTS = re.compile("[.。．｡]")  # RFC 3490 §3.1
-_LONG_WORD = re.compile(rf"(?<![^ \t])[^ \t]{{{MAX_WORD + 1}}}").search
+_HIGH = late(rb"[\x1b\x80-\xff]")
+_DEVIATING = late("[ßẞς\u200c\u200d]")
+_IS_DOMAIN = late(r"[0-9A-Za-z._-]+").fullmatch
+_DOTS = late("[.。．｡]")  # RFC 3490 §3.1
+_LONG_WORD = late(rf"(?<![^ \t])[^ \t]{{{MAX_WORD + 1}}}").search
 # Words, and characters of a word, that are encoded at a time: memory stays flat, however long a value is.
 _WORDS_AT_ONCE: Final = 1000
 _AT_ONCE: Final = 1 << 13

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from unmbox._late import late
+
 MAX_LINE: Final = 998
 """Octets of a line without its line end (RFC 5322 §2.1.1)."""
 MAX_NAME: Final = MAX_LINE - 1
@@ -31,13 +33,13 @@ BOM: Final = b"\xef\xbb\xbf"
 """What some programs begin a file with, and so, when they join files, a message."""
 
 # Marks, quotes and comments without anything else, and groups that are empty (RFC 5322 §3.4).
-_NOBODY = re.compile(
+_NOBODY = late(
     rb'(?:[\s<>,;]|""|\((?:[^()\\]|\\.)*\)|[^\s:<>@"(),;\\][^:<>@"(),;\\]{0,200}:\s{0,99};)*', re.DOTALL
 ).fullmatch
 # RFC 5322 §2.2.3: a line that begins with white space continues the field before it.
-_BETWEEN_FIELDS = re.compile(rb"\n(?![ \t])")
+_BETWEEN_FIELDS = late(rb"\n(?![ \t])")
 # RFC 5322 §2.2, and the white space that §4.5 allowed before the colon.
-_NAME = re.compile(rb"([!-9;-~]{1,%d})[ \t]*:" % MAX_NAME).match
+_NAME = late(rb"([!-9;-~]{1,%d})[ \t]*:" % MAX_NAME).match
 
 
 class Field:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeAlias
 
+from unmbox._late import late
+
 FindOther: TypeAlias = "Callable[[bytes, int, int], re.Match[bytes] | None]"
 Match: TypeAlias = "Callable[[bytes, int], re.Match[bytes] | None]"
 
@@ -38,12 +40,12 @@ _ASCTIME += rb"(?:" + _TIME + _ZONES + _S + _YEAR + rb"|\d{4}" + _S + _TIME + rb
 _RFC822 = rb"(?:" + _DAY + rb"[a-z]*,?" + _S + rb")?\d{1,2}[ \t-]+" + _MONTH + rb"[a-z]*[ \t-]+" + _YEAR
 _RFC822 += _S + _TIME + _ZONES
 _ISO = rb"\d{4}-\d\d-\d\d[T \t]+" + _TIME + rb"(?:[.,]\d+)?(?:[ \t]*(?:Z|[+-]\d\d:?\d\d))?"
-_DATE_AT_END = re.compile(
+_DATE_AT_END = late(
     rb"[ \t](?:(" + _ASCTIME + rb")|" + _RFC822 + rb"|" + _ISO + rb")(?:[ \t]+remote from[ \t].*)?[ \t\r]*\Z",
     re.IGNORECASE,
 )
 # One word, or an address in words.
-_SENDER = re.compile(rb"[ \t]*(?:\S+|\"[^\"\n]*\"\S*|\S+[ \t]at[ \t]\S+)[ \t]*").fullmatch
+_SENDER = late(rb"[ \t]*(?:\S+|\"[^\"\n]*\"\S*|\S+[ \t]at[ \t]\S+)[ \t]*").fullmatch
 _COMMON = rb"(?!:)\S{1,900} +" + _DAY + rb" " + _MONTH + rb" [ \d]\d \d\d:\d\d:\d\d(?: [+-]\d{4})? \d{4}"
 # What nine mailboxes in ten write, in one match: the line, then its end.
 common_line = re.compile(rb"(From " + _COMMON + rb")\r?\n").match
@@ -52,18 +54,18 @@ _HEADER_FORM = re.compile(rb"From[ \t]+:").match
 # RFC 5322 §2.2: a field name is printable ASCII but the colon; old mail has white space before the colon.
 _FIELD_START = re.compile(rb"[!-9;-~]+[ \t]*:").match
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)").match
-_RUN = re.compile(rb"(?:[!-9;-~]+[ \t]*:[^\n]*(?:\n|\Z)|[ \t][^\n]*(?:\n|\Z))*").match
-_HYPHEN_IN_TWO = re.compile(
+_RUN = late(rb"(?:[!-9;-~]+[ \t]*:[^\n]*(?:\n|\Z)|[ \t][^\n]*(?:\n|\Z))*").match
+_HYPHEN_IN_TWO = late(
     rb"[!-9;-~]*-[!-9;-~]*[ \t]*:|[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*[!-9;-~]*-[!-9;-~]*[ \t]*:"
 ).match
 _NO_FIELD = re.compile(rb"[^!-9;-~]|[!-9;-~]+(?:[^!-9;-~ \t:]|[ \t]+[^ \t:])").match
 _QUOTED_FIRST = re.compile(rb">From [^\n]*(?:\n|\Z)").match
 
-_NO_FIELD_LINE = re.compile(rb"\n(?![ \t]|[!-9;-~]+[ \t]*:|>?From )")
+_NO_FIELD_LINE = late(rb"\n(?![ \t]|[!-9;-~]+[ \t]*:|>?From )")
 _CORE = rb"(?i:From|To|Date|Subject|Message-ID)[ \t]*:"
-_CORE_FIELD = re.compile(rb"\n" + _CORE)
+_CORE_FIELD = late(rb"\n" + _CORE)
 # Whole lines of such a block, From_ lines among them. So few that what `re` keeps of them stays small.
-trace_lines = re.compile(
+trace_lines = late(
     rb"(?:>?From (?![ \t]*:)[^\n]*\n|[ \t][^\n]*\n|(?!" + _CORE + rb")[!-9;-~]+[ \t]*:[^\n]*\n){1,5000}"
 ).match
 
@@ -107,7 +109,7 @@ _KNOWN_HERE = b"|".join(
     b"[%c%c](?i:%b)" % (first, first - 32, b"|".join(names)) for first, names in _BY_LETTER if names
 )
 _KNOWN_HERE = rb"(?:" + _KNOWN_HERE + rb")[ \t]*:"
-_KNOWN_LINE = re.compile(rb"\n" + _KNOWN_HERE).search
+_KNOWN_LINE = late(rb"\n" + _KNOWN_HERE).search
 _UNKNOWN_ALONE = rb"(?!" + _KNOWN_HERE + rb")" + _FIELD_HERE + _PROSE
 _AFTER_TEXT = rb"(?:(?<=[^\s\xbf]\nFrom )|(?<=[^\s\xbf]\r\nFrom ))"  # no BOM: a file may begin with it
 _ONE_FIELD = rb"(?:" + _UNKNOWN_ALONE + rb"|" + _FIELD_HERE + rb"(?![\r\n]|From )" + _PROSE + rb")"
@@ -126,17 +128,22 @@ _SURELY = (
 )
 
 
-@cache  # compiled when a mailbox first needs them: many never do, and it takes milliseconds
-def surely_none() -> tuple[Match, list[tuple[str, FindOther]]]:
-    """What matches a From_ line that surely is no separator; None says that it may be one.
+SURELY = tuple(reason for reason, _ in _SURELY)
+"""By the `lastindex` of what `surely_none` matches, the reason."""
 
-    And by the `lastindex` of such a match, the reason, and what finds the next line that is another.
-    """
+
+# Compiled when a mailbox first needs them: many never do, and it takes milliseconds.
+@cache
+def surely_none() -> Match:
+    """What matches a From_ line that surely is no separator; None says that it may be one."""
     kinds = (_UNDATED, _PROSE, _ONE_FIELD, _DATED, _COLON, _UNKNOWN_RUN)
-    others: list[tuple[str, FindOther]] = [
-        (reason, re.compile(rb"From (?<=\nFrom )(?!%b)" % line).search) for reason, line in _SURELY
-    ]
-    return re.compile(rb"From (?:%b(?:(%b)|(%b))|(%b)|(%b)|(%b))" % kinds).match, others
+    return re.compile(rb"From (?:%b(?:(%b)|(%b))|(%b)|(%b)|(%b))" % kinds).match
+
+
+@cache
+def find_other() -> list[FindOther]:
+    """By the same `lastindex`, what finds the next line that is no such one."""
+    return [re.compile(rb"From (?<=\nFrom )(?!%b)" % line).search for _, line in _SURELY]
 
 
 def find_date(line: bytes) -> re.Match[bytes] | None:
@@ -155,6 +162,8 @@ def decide(
     its reason, or None where more octets are needed (never once `data` holds more than `LOOK_AHEAD` octets
     from `at` on); more octets never change a verdict.
     """
+    if blank_before and common_line(data, at):
+        return True, DATED_AFTER_BLANK
     line = data[at:line_end]
     if _HEADER_FORM(line):
         return False, HEADER_FORM
@@ -262,7 +271,7 @@ def _no_field(data: bytes, after: int, limit: int) -> bool:
 
 
 _MOST_NOTES = 1000  # octets
-_NOTES = re.compile(
+_NOTES = late(
     rb"(?:(?:X-Mozilla-[!-9;-~]{1,50}|X-Account-Key|X-Identity-Key|X-UIDL)[ \t]*:[^\n]*\n){1,20}",
     re.IGNORECASE,
 ).fullmatch

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from unmbox._fromline import (
+    SURELY,
     TOO_LONG,
     decide,
+    find_other,
     holds_trace_fields_only,
     is_stub,
     surely_none,
@@ -77,23 +79,24 @@ class Judge(Window):
         In mail made to be slow the reason changes from line to line, so this loop calls nothing of ours.
         """
         data, base = self._data, self._base
-        match_at, surely = surely_none()
+        match_at = surely_none()
         match = match_at(data, at)
         if match is None:
             return False
         if self._told < MAX_TOLD:
-            passed.append(self._reject(at, data.index(b"\n", at), surely[match.lastindex or 0][0]))
+            passed.append(self._reject(at, data.index(b"\n", at), SURELY[match.lastindex or 0]))
             return True
+        find = find_other()
         if self._quoted < 0 and self._search is not FROM_LINE:
             self._note_quoted(at)
         while match is not None:
-            reason, find_other = surely[match.lastindex or 0]
+            kind = match.lastindex or 0
             line_end = data.index(b"\n", at)
             line = data[at : min(line_end, at + MAX_LINE)].removesuffix(b"\r")
-            other = find_other(data, line_end, end)
+            other = find[kind](data, line_end, end)
             last = other.start() - 1 if other else max(line_end, data.rfind(b"\n", line_end, end))
             lines = 1 if last == line_end else 1 + data.count(b"\nFrom ", line_end, last)
-            passed.append(_new(Rejected, (base + at, line, reason, lines)))
+            passed.append(_new(Rejected, (base + at, line, SURELY[kind], lines)))
             self._told += lines
             self._scan = last
             if other is None or most:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 
+from unmbox._late import late
+
 plain_id = re.compile(rb'\s*<([^\s<>()"\\]+)>\s*').fullmatch
 # One word, and none of what begins a comment or a quoted string.
-_bare_id = re.compile(rb"<?([!#-'*-;=?-\[\]-~]+)>?").fullmatch
-_bracketed = re.compile(rb"<\s*([^<>\s][^<>]*)>").finditer
-_pieces = re.compile(rb'("(?:[^"\\]|\\.)*"|\\.)|\s+', re.DOTALL).sub
+_bare_id = late(rb"<?([!#-'*-;=?-\[\]-~]+)>?").fullmatch
+_bracketed = late(rb"<\s*([^<>\s][^<>]*)>").finditer
+_pieces = late(rb'("(?:[^"\\]|\\.)*"|\\.)|\s+', re.DOTALL).sub
 # What may hold a parenthesis that begins no comment, and what begins one.
-_outside = re.compile(rb'\\.|<[^<>]*>|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\(', re.DOTALL).search
-_parentheses = re.compile(rb"\\.|[()]", re.DOTALL).finditer
+_outside = late(rb'\\.|<[^<>]*>|"(?:[^"\\]|\\.)*(?:"|\\?\Z)|\(', re.DOTALL).search
+_parentheses = late(rb"\\.|[()]", re.DOTALL).finditer
 
 
 def normalise_message_id(raw: bytes) -> bytes | None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TypeAlias
 
+from unmbox._late import late
+
 BOUNDARY_AHEAD = 1 << 20
 """Octets behind a From_ line within which the open message's boundary tells that the line is its own."""
 
@@ -18,15 +20,15 @@ INCLUDED = "after-included-message-marker"
 
 # RFC 2231 §3 and §4: a parameter in numbered sections, or with a charset and octets as %XX. Searched for in
 # small letters; the values are then taken from the octets as they are.
-_DECLARATION = re.compile(
+_DECLARATION = late(
     rb"boundary[ \t]*(?:\*(\d+))?(\*?)[ \t]*=[ \t\r\n]*(?:\"([^\"\r\n]{1,998})\"|([^\s;\"]{1,998}))"
 )
 _ONE_DECLARED = re.compile(rb"boundary=(?:\"([^\"\r\n]{1,998})\"|([^\s;\"]{1,998}))").match
 _MAX_BOUNDARIES = 100
 _MAX_HITS = 20  # of a boundary's octets: few others have them
-_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_PERCENT = late(rb"%([0-9A-Fa-f]{2})")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:").match
-_PART = re.compile(rb"\n--([^\r\n]{1,998})\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
+_PART = late(rb"\n--([^\r\n]{1,998})\r?\n((?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n)*)\r?\n")
 # The line end behind it is the one before the next such line, so it is not taken.
 _OF_MIME = re.compile(rb"(?:\A|\n)content-", re.IGNORECASE).search
 _DASHED = re.compile(rb"\n--([^\r\n]*)\r?(?=\n|\Z)").findall

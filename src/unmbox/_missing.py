@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from unmbox._dates import parse_date, parse_envelope, parse_zoned, without_comments
+from unmbox._late import late
 
 DOMAIN: Final = "unmbox.invalid"
 """RFC 2606 §2: a name that nobody can ever have."""
@@ -27,15 +28,15 @@ COMMON_DATE: Final = (
 _IS_COMMON = re.compile(COMMON_DATE).fullmatch
 # RFC 5322 §3.3 with the obsolete years, zones and white space of §4.3, comments gone and white space single.
 # No other names of zones: readers by the RFC take them, and AM and PM, for a time of no known zone.
-_RFC_DATE = re.compile(
+_RFC_DATE = late(
     rf"(?:(?:{'|'.join(_DAYS)}), )?[0-9]{{1,2}} (?:{'|'.join(_MONTHS)}) [0-9]{{2,4}}"
     r" [0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: (?:[+-][0-9]{2}[0-5][0-9]|UTC?|GMT|[ECMP][SD]T|[A-Z]))",
     re.IGNORECASE,
 ).fullmatch
 _ADDRESS = r"[!#$%&'*+\-./0-9=?A-Z^_`a-z{|}~]{1,100}@[0-9A-Za-z-]{1,63}(?:\.[0-9A-Za-z-]{1,63}){1,20}"
-_IS_ADDRESS = re.compile(rf"<?({_ADDRESS})>?").fullmatch
-_HAS_ADDRESS = re.compile(rf"<({_ADDRESS})>|(?<!\S)({_ADDRESS})(?!\S)").search
-_OBSCURED = re.compile(r"(\S{1,100}) at (\S{1,250})").fullmatch
+_IS_ADDRESS = late(rf"<?({_ADDRESS})>?").fullmatch
+_HAS_ADDRESS = late(rf"<({_ADDRESS})>|(?<!\S)({_ADDRESS})(?!\S)").search
+_OBSCURED = late(r"(\S{1,100}) at (\S{1,250})").fullmatch
 # Longer values hold no date or address that anybody wrote.
 _LIMIT: Final = 1000
 # Received fields that are asked for a date.

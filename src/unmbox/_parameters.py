@@ -18,17 +18,18 @@ from unmbox._encode import (
     spelled,
     words_said,
 )
+from unmbox._late import late
 
 # A semicolon, or text without: a backslash takes the octet after it along.
-_LEXEMES = re.compile(r'\\.|[";]|[^\\";]+|\\')
-_PARAMETER = re.compile(
+_LEXEMES = late(r'\\.|[";]|[^\\";]+|\\')
+_PARAMETER = late(
     r"([ \t]*)([!#$&+\-.0-9A-Z^_`a-z{|}~]{1,60})((?:\*[0-9]{1,3})?\*?)([ \t]*=[ \t]*)(.*)", re.DOTALL
 ).fullmatch
-_IN_QUOTES = re.compile(r'[^"=]*=[ \t]*"(?:[^"\\]|\\.)*"[ \t]*', re.DOTALL).match
-_BEGINS = re.compile(r"[!#$&+\-.0-9A-Z^_`a-z{|}~]{1,60}(?:\*[0-9]{1,3})?\*?[ \t]*=").match
+_IN_QUOTES = late(r'[^"=]*=[ \t]*"(?:[^"\\]|\\.)*"[ \t]*', re.DOTALL).match
+_BEGINS = late(r"[!#$&+\-.0-9A-Z^_`a-z{|}~]{1,60}(?:\*[0-9]{1,3})?\*?[ \t]*=").match
 # Of C:\new.txt no backslash may go, nor one that is half of a character.
-_ESCAPED = re.compile(r'(?<![\udc80-\udcff])\\(["\\])')
-_ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
+_ESCAPED = late(r'(?<![\udc80-\udcff])\\(["\\])')
+_ENCODED = late(r"%([0-9A-Fa-f]{2})")
 # RFC 2231 §7: attribute-char.
 _PERCENT: Final = [f"%{octet:02X}" for octet in range(256)]
 for _octet in ALPHANUMERIC + b"!#$&+-.^_`{|}~":

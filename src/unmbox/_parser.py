@@ -166,7 +166,7 @@ class Parser(Judge):
 
     def _judge_junk(self, at: int, at_eof: bool) -> bool:
         """Decide on a From_ line with no message open; False where it needs more octets."""
-        prose = self._pass_over(at)
+        prose = self._pass_over(at) if self._told else None  # most files begin with the line that separates
         if prose:
             self._events.append(prose)
             self._state = self._read_junk

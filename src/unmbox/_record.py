@@ -19,6 +19,7 @@ from zlib import crc32
 from unmbox import _headers
 from unmbox._auto import is_automatic
 from unmbox._folders import LabelTable
+from unmbox._late import late
 
 MAX_CANDIDATES = 10_000
 """Rows in `candidate` for one source; ``source.candidates`` counts on."""
@@ -26,7 +27,7 @@ WRITTEN, DUPLICATE, FILTERED, QUARANTINED = OUTCOMES = ("written", "duplicate", 
 
 _PIECE = 1 << 16
 
-_STATUS = re.compile(rb"^((?:X-(?:Mozilla-)?)?Status)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_STATUS = late(rb"^((?:X-(?:Mozilla-)?)?Status)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _LETTERS = {"R": "read", "A": "answered", "F": "flagged", "D": "deleted", "T": "draft"}
 _MOZILLA = {0x1: "read", 0x2: "answered", 0x4: "flagged", 0x8: "deleted"}
 _BEFORE_NEWLINE = ("id", "uri", "size", "scheme", "variant", "junk", "mtime", "digest")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from unmbox._late import late
 from unmbox.errors import SourceError, UsageError
 from unmbox.sources import CHUNK, PIECE, Identity, Source, sample_digest
 
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 _ASKED = 3 * PIECE  # octets that a server is asked for at a time; web clients hold them twice
 _SILENCE = 300  # seconds without an octet after which a server is taken for gone
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:://|::)").match
-_PASSWORD = re.compile(r"(//[^/@:\s]*):[^/\s]*@")
-_USER = re.compile(r"(\bhttps?://)[^/@:\s]+@")  # without a password it is a token
+_PASSWORD = late(r"(//[^/@:\s]*):[^/\s]*@")
+_USER = late(r"(\bhttps?://)[^/@:\s]+@")  # without a password it is a token
 # What of a query only lets one in: keys, signatures of Amazon, Google, Azure. The next time they are others.
 _PASSES = (
     r"x-(?:amz|goog)-[^=&#]*|awsaccesskeyid|googleaccessid|key-pair-id|policy|expires|signature|sig"
     r"|access_token|token|api_?key|key|rlkey|password|secret"
 )
-_PASS = re.compile(rf"(?i)([?&](?:{_PASSES}))=[^&#\s'\"]*")
+_PASS = late(rf"(?i)([?&](?:{_PASSES}))=[^&#\s'\"]*")
 _TELLING = frozenset(("token", "key"))
 # What Azure has beside "sig", and what may mean anything elsewhere.
 _AZURE = frozenset({

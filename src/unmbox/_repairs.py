@@ -16,13 +16,14 @@ from typing import Final
 from unmbox import _encode, _missing
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
 from unmbox._fields import ADDRESSES, BOM, MAX_LINE, ONCE, Field, names_nobody
+from unmbox._late import late
 from unmbox._message_id import find_message_id
 from unmbox._parameters import encode_parameters, has_raw_boundary
 from unmbox._signatures import DAMAGE, Signatures
 
-_STRAY = re.compile(rb">?From (?![ \t]*:)").match
-_FIRST_MARKS = re.compile(rb"\A(?:%b)+" % BOM).sub
-_NOT_A_NAME = re.compile(rb"[^\s:]*:").match
+_STRAY = late(rb">?From (?![ \t]*:)").match
+_FIRST_MARKS = late(rb"\A(?:%b)+" % BOM).sub
+_NOT_A_NAME = late(rb"[^\s:]*:").match
 _BOOKKEEPING: Final = frozenset(b"content-length status x-status x-keywords x-uid x-imap x-imapbase".split())
 _PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
 _OF_A_KIND: Final = ADDRESSES | _PARAMETERS | STRUCTURED
@@ -30,12 +31,10 @@ _OF_A_KIND: Final = ADDRESSES | _PARAMETERS | STRUCTURED
 _ISO_2022 = re.compile(rb"\x1b(?:\$|\(I)").search
 
 # Marks behind which a space may go (not those of quoted strings, or in brackets), and all that may not.
-_MARKS = re.compile(rb'("(?:[^"\\]|\\.)*"|\\.|<[^<>]*>(?!<))|<[^<>]*>|[,;](?![ \t])', re.DOTALL).sub
+_MARKS = late(rb'("(?:[^"\\]|\\.)*"|\\.|<[^<>]*>(?!<))|<[^<>]*>|[,;](?![ \t])', re.DOTALL).sub
 
 _WORDS: Final = b"keywords"  # RFC 5322 §3.6.5: phrases with commas between
-_PHRASE = re.compile(
-    r'(?:=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|"(?:[^"\\]|\\.)*"|\\.|[^,])+', re.DOTALL
-).finditer
+_PHRASE = late(r'(?:=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|"(?:[^"\\]|\\.)*"|\\.|[^,])+', re.DOTALL).finditer
 
 _Apply = Callable[[Block], None]
 

@@ -11,6 +11,7 @@ from unicodedata import normalize
 from unmbox._addresses import key_of, split_mailboxes
 from unmbox._folders import LabelTable
 from unmbox._head import MessageHead
+from unmbox._late import late
 from unmbox.errors import UsageError
 
 When = str | date | datetime
@@ -19,8 +20,8 @@ STATES = frozenset({
     "read", "answered", "flagged", "deleted", "draft", "important", "chat", "snoozed", "muted", "forwarded",
     "auto",
 })  # fmt: skip
-_is_day = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
-_is_instant = re.compile(r"\d{4}-\d\d-\d\d[T ].+", re.ASCII).fullmatch
+_is_day = late(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
+_is_instant = late(r"\d{4}-\d\d-\d\d[T ].+", re.ASCII).fullmatch
 _FIELDS = {
     "from": ("From", "Sender"),
     "to": ("To", "Cc", "Bcc", "Delivered-To", "X-Original-To"),
@@ -28,9 +29,9 @@ _FIELDS = {
 _FIELDS["address"] = (*_FIELDS["from"], *_FIELDS["to"])
 
 
-_LEAF = re.compile(r".*[/\\]", re.DOTALL)
+_LEAF = late(r".*[/\\]", re.DOTALL)
 # The folder of a message that has a file of its own: an .eml's, or the one around cur or new of a Maildir.
-_FOLDER = re.compile(
+_FOLDER = late(
     r"(?:.*[/\\.])?([^/\\.!]+)[/\\](?:(?:cur|new)[/\\][^/\\]*|[^/\\]*\.emlx?)", re.IGNORECASE | re.DOTALL
 ).fullmatch
 

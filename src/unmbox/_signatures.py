@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from unmbox._fields import Field, relaxed
+from unmbox._late import late
 
 DAMAGE: Final = b"\xef\xbf\xbd"
 """U+FFFD in UTF-8: what a program writes in place of octets that it could not read."""
@@ -29,7 +30,7 @@ _REQUIRED: Final = {
     _ARC_SEAL: (b"i", b"a", b"b", b"cv", b"d", b"s"),
 }
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}").fullmatch
-_SPACE = re.compile(rb"[ \t\n]+")
+_SPACE = late(rb"[ \t\n]+")
 # Signatures that are told apart for one field name; more than these are weighed by their strictest.
 _APART: Final = 16
 # Octets of a signature beyond which it is none: no signer writes and no verifier takes such a one.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from unmbox._judge import MAX_HEAD
+from unmbox._late import late
 from unmbox._parser import Parser
 from unmbox._scan import find_line_end, start_of_line_end
 from unmbox._variant import SWAP_CR_LF, is_cr_only
@@ -17,11 +17,11 @@ SINGLE = "eml"
 WHOLE_SOURCE = "whole-source"
 """Why a message begins where no From_ line says so."""
 
-_LEADING = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*").match
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:").match
-_FROM_LINE = re.compile(rb">?From (?![ \t]*:)").match
-_EMPTY_LINE = re.compile(rb"\r?\n").match
-_BLOCK_END = re.compile(rb"\n\r?\n")
+_LEADING = late(rb"(?:\xef\xbb\xbf)?[\r\n]*").match
+_FIELD = late(rb"[!-9;-~]+[ \t]*:").match
+_FROM_LINE = late(rb">?From (?![ \t]*:)").match
+_EMPTY_LINE = late(rb"\r?\n").match
+_BLOCK_END = late(rb"\n\r?\n")
 
 
 class SingleParser(Parser):

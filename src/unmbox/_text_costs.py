@@ -9,7 +9,7 @@ from typing import Final
 
 from unmbox._codecs import no_text
 from unmbox._frequencies import COMMON, TABLES
-from unmbox._late import finder
+from unmbox._late import late
 
 WESTERN: Final = "en de fr es it pt sv da is"
 CENTRAL: Final = "pl cs sk hu ro hr"
@@ -29,21 +29,21 @@ _CJK_MARKS: Final = dict.fromkeys(
 # The patterns that a wrong charset makes: ASCII and other letters side by side where a language keeps
 # them apart, runs of accented letters, symbols inside words, final forms of letters before others,
 # capitals after small letters.
-seams, _SEAM, _SEAM_CJK = re.compile("[A-Za-z](?=[^\x00-\x7f])|[^\x00-\x7f](?=[A-Za-z])").findall, 7.0, 6.0
-_RUNS, _RUN = re.compile("(?<=[^\x00-\x7f])[^\x00-\x7f]").findall, 4.0
-_INSIDES, _INSIDE = re.compile(r"(?<=[^\W\d_])[«»„“”°º´№€§¡¿…—](?=[^\W\d_])").findall, 8.0
+seams, _SEAM, _SEAM_CJK = late("[A-Za-z](?=[^\x00-\x7f])|[^\x00-\x7f](?=[A-Za-z])").findall, 7.0, 6.0
+_RUNS, _RUN = late("(?<=[^\x00-\x7f])[^\x00-\x7f]").findall, 4.0
+_INSIDES, _INSIDE = late(r"(?<=[^\W\d_])[«»„“”°º´№€§¡¿…—](?=[^\W\d_])").findall, 8.0
 # Signs that stand by numbers and blanks: beside letters and one another they are letters, wrongly read.
-misplaced = finder(
+misplaced = late(
     r"[£¥¢©±×½¼¾¦¬¶®²³](?=[A-Za-z\x80-\u200f\u2027-\U0010ffff])"
     r"|(?<=[A-Za-z\x80-\u200f\u2027-\U0010ffff])[£¥¢©±×½¼¾¦¬¶µ]"
     r"|(?<=[^\x00-\x7f])[®²³]|(?<=[A-Za-z]{3})[²³]|µ(?=[A-Za-z\x80-\U0010ffff]{3})"
-)
+).findall
 # A closing mark that nothing opened.
-_UNOPENED = re.compile(r"^[^«]*[^\W\d_]»(?!\w)").match
-_FINALS, _FINAL = re.compile(r"[ςךםןףץ]\w").findall, 8.0
-_BEYOND_ASCII = finder("[^\x00-\x7f]")
+_UNOPENED = late(r"^[^«]*[^\W\d_]»(?!\w)").match
+_FINALS, _FINAL = late(r"[ςךםןףץ]\w").findall, 8.0
+_BEYOND_ASCII = late("[^\x00-\x7f]").findall
 _MIXED_CASE: Final = 8.0
-_WORDS: Final = re.compile(r"[^\W\d_]+").findall
+_WORDS: Final = late(r"[^\W\d_]+").findall
 
 
 def patterns(text: str, language: str) -> float:

@@ -9,38 +9,38 @@ from itertools import chain, pairwise
 from typing import Final
 
 from unmbox._codecs import no_text
-from unmbox._late import finder, searcher
+from unmbox._late import late
 from unmbox._text_costs import seams
 
-broken = re.compile("[\udc80-\udcff]+(?:(?: |\r?\n[ \t])[\udc80-\udcff]+)?").findall
+broken = late("[\udc80-\udcff]+(?:(?: |\r?\n[ \t])[\udc80-\udcff]+)?").findall
 """Finds what is left over of characters: where text was cut or folded, of one."""
 # What is left over of one character in UTF-8: an octet, the beginning of it, all of it about a fold.
-_LEFT_OF_ONE = re.compile(
+_LEFT_OF_ONE = late(
     "[\udc80-\udcff]|[\udce0-\udcef][\udc80-\udcbf]|[\udcf0-\udcf4][\udc80-\udcbf]{1,2}"
     "|(?=[\udcc2-\udcdf]\\s+[\udc80-\udcbf]$|[\udce0-\udcef](?:\\s*[\udc80-\udcbf]){2}$"
     "|[\udcf0-\udcf4](?:\\s*[\udc80-\udcbf]){3}$).+",
     re.DOTALL,
 ).fullmatch
-_VALUES = re.compile("\n(?![ \t])").split
-_WHOLE = re.compile("[^\x00-\x7f\udc80-\udcff]").findall
+_VALUES = late("\n(?![ \t])").split
+_WHOLE = late("[^\x00-\x7f\udc80-\udcff]").findall
 # What a few octets of another charset may say in UTF-8 by chance, and mail hardly ever does.
-_SELDOM_SAID = searcher(
+_SELDOM_SAID = late(
     "[\x80-\x9f\u0180-\u0217\u021c-\u02bf\u02df-\u02ff\u030d-\u0326\u0328-\u0373\u0376\u0377\u037b-\u037f\u03cf-\u03ff"
     "\u0460-\u048f\u0492-\u058f\u0700-\u08ff\u0e80-\u109f\u1100-\u1dff\u2c00-\u2fff\u3130-\u4dff\u9fa6-\uabff\ue000-\ufdff"
     "\U00020000-\U0010ffff]"
-)
-_LATIN_LETTER, _NO_LATIN_LETTER = re.compile("[\xc0-\u024f]").search, re.compile("[\u0370-\u06ff]").search
+).search
+_LATIN_LETTER, _NO_LATIN_LETTER = late("[\xc0-\u024f]").search, late("[\u0370-\u06ff]").search
 # One such character beside an octet that begins none of its script, or inside a word of ASCII.
-_STRANGER = searcher(
+_STRANGER = late(
     "[\x80-\u024f](?![\udcc2-\udcc5\udce2])[\udc80-\udcff]|[\u0370-\u04ff](?![\udccd-\udcd3\udce2])[\udc80-\udcff]"
     "|[\u0590-\u06ff](?![\udcd6-\udcdb\udce2])[\udc80-\udcff]|[\udc80-\udcff][\x80-\u06ff]|[A-Za-z][\u2e80-\ud7a3]"
-)
+).search
 # The beginning of an emoji, or of a letter that would be a capital one after a small one.
-_BEGINNING = re.compile("\udcf0\udc9f|[a-z][\udcc2-\udcd6\udcd8-\udcde]$").search
-_FOLDED = re.compile("[\udc80-\udcff]\\s+[\udc80-\udcff]").search
+_BEGINNING = late("\udcf0\udc9f|[a-z][\udcc2-\udcd6\udcd8-\udcde]$").search
+_FOLDED = late("[\udc80-\udcff]\\s+[\udc80-\udcff]").search
 # So many that are whole are no chance.
-_OF_THREE = finder("[\u0800-\ud7ff\ue000-\uffff]")
-_BEYOND_ASCII = finder("[^\x00-\x7f]")
+_OF_THREE = late("[\u0800-\ud7ff\ue000-\uffff]").findall
+_BEYOND_ASCII = late("[^\x00-\x7f]").findall
 _NO_CHANCE: Final = 3
 _ENOUGH: Final = 2
 NEVER_UTF8: Final = frozenset(
@@ -50,7 +50,7 @@ NEVER_UTF8: Final = frozenset(
 )
 """Charsets of single octets whose texts are no valid UTF-8, but for what `says_rather` tells."""
 # Few characters of two octets in UTF-8, none of them of a language in Latin script.
-_CHANCE = re.compile("[\x00-\x7f]*(?:[\u0180-\u07ff][\x00-\x7f]*){2,4}").fullmatch
+_CHANCE = late("[\x00-\x7f]*(?:[\u0180-\u07ff][\x00-\x7f]*){2,4}").fullmatch
 
 
 def nearly_utf8(raw: bytes, *, known: bool) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 
+from unmbox._late import late
 from unmbox.errors import UsageError
 from unmbox.events import End, Event, Head, Rejected
 
@@ -24,13 +25,13 @@ MAX_CLAIM = 1 << 20
 """Largest Content-Length that is believed: it is verified by looking ahead, and that much is held."""
 NO_LENGTH, BAD_LENGTH = -1, -2
 
-_CONTENT_LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
+_CONTENT_LENGTH = late(rb"\nContent-Length[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 # One ">" is both variants' own, and says nothing.
-_QUOTED = re.compile(rb"\n(>{2,998})From ").finditer
+_QUOTED = late(rb"\n(>{2,998})From ").finditer
 _MAX_QUOTED = 1000
-_DEPTH = re.compile(rb"(?:> ?)*")
-_LENGTH = re.compile(rb"\nContent-Length[ \t]*:[ \t]*(\d{1,8})[ \t]*\r?\n", re.IGNORECASE)
-_BLOCK_END = re.compile(rb"\n\r?\n")
+_DEPTH = late(rb"(?:> ?)*")
+_LENGTH = late(rb"\nContent-Length[ \t]*:[ \t]*(\d{1,8})[ \t]*\r?\n", re.IGNORECASE)
+_BLOCK_END = late(rb"\n\r?\n")
 
 
 def is_cr_only(first: bytes) -> bool:

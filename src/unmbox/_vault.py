@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import finalize
 
+from unmbox._late import late
 from unmbox._report import Damage
 from unmbox._scratch import scratch
 from unmbox.labels import Beside
@@ -30,8 +31,8 @@ _VAULT_LABELS = {
     "^CHAT": "Chat",
 }
 """What Vault calls Gmail's own labels, in the words of an English Takeout."""
-_FROM_NAME = re.compile(rb"From (\S+?)(?:@\S*)? ").match
-_MESSAGE_ID = re.compile(rb"^Message-ID[ \t]*:\s*(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE).search
+_FROM_NAME = late(rb"From (\S+?)(?:@\S*)? ").match
+_MESSAGE_ID = late(rb"^Message-ID[ \t]*:\s*(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE).search
 
 
 class VaultMetadata:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from unmbox._block import Block, Repair
 from unmbox._block_charset import BODY, Raw8Bit
 from unmbox._fields import too_many
+from unmbox._late import late
 from unmbox._repairs import repair
 from unmbox._signatures import DAMAGE
 from unmbox._sound import sound_fields
@@ -29,7 +29,7 @@ _OF_BODIES = {BODY_NUL: 1, BODY_BARE_CR: 2, EXPORTER_DAMAGE: 3}
 _LF, _CR, _NUL = b"\n\r\0"
 # CRs before an LF that are one line end with it, and the octet before the first; more than that are none.
 _MOST_CRS: Final = 1000
-_LINE_END = re.compile(rb"(?<!\r)\r{1,%d}\n" % _MOST_CRS)
+_LINE_END = late(rb"(?<!\r)\r{1,%d}\n" % _MOST_CRS)
 
 
 class EmlWriter:

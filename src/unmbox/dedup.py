@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from unmbox import _headers
 from unmbox._dedup_rows import Memory, Store
 from unmbox._dedup_sqlite import File, Tables
+from unmbox._late import late
 from unmbox._message_id import normalise_message_id, plain_id
 from unmbox.errors import UsageError
 
@@ -59,7 +60,7 @@ def _octets(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
-_gmail_fields = re.compile(rb"^X-(?:GM|Gmail)-[^\n]*\n?(?:[ \t][^\n]*\n?)*", re.IGNORECASE | re.MULTILINE)
+_gmail_fields = late(rb"^X-(?:GM|Gmail)-[^\n]*\n?(?:[ \t][^\n]*\n?)*", re.IGNORECASE | re.MULTILINE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
