@@ -24,6 +24,7 @@ PACKAGE = PROJECT / "src" / "unmbox"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "events", "_log", "_late"),
     (
+        "_line_ends",
         "_fromline _mime _scan",
         "_variant",
         (

@@ -15,13 +15,14 @@ from unmbox._checks import CheckingWriter, Seen
 from unmbox._decode import decode_addresses
 from unmbox._head import MessageHead, id_of, sender_of
 from unmbox._inspection import Inspection, RejectedLine, Sized, SourceFacts
+from unmbox._line_ends import to_crlf, with_lf
 from unmbox._opened import Opened
 from unmbox._parser import Parser
 from unmbox._report import Progress, Ticker
 from unmbox._single import parser_for
 from unmbox._variant import check_variant
 from unmbox._word_counts import WordCounts
-from unmbox._writer import EmlWriter, to_crlf, with_lf
+from unmbox._writer import EmlWriter
 from unmbox.dedup import BodyDigest, DedupIndex, Entry, content_of
 from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 from unmbox.labels import Beside

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from unmbox._block import Repair
 from unmbox._hashing import Digest, Hasher
 from unmbox._head import MessageHead, fields_of, id_of, id_text, sender_of, text_of
+from unmbox._line_ends import to_crlf
 from unmbox._record import Digests
-from unmbox._writer import to_crlf
 from unmbox.dedup import BodyDigest, Entry, content_of
 from unmbox.events import Head, Rejected
 from unmbox.manifest import SourceState, Written, state_of, thread_id

@@ -8,6 +8,7 @@ from unmbox._block import Block, Repair
 from unmbox._block_charset import BODY, Raw8Bit
 from unmbox._fields import too_many
 from unmbox._late import late
+from unmbox._line_ends import all_crlf, to_crlf, to_lf, with_lf
 from unmbox._repairs import repair
 from unmbox._signatures import DAMAGE
 from unmbox._sound import sound_fields
@@ -202,9 +203,8 @@ class EmlWriter:
         if not self._crs and not self._many_crs:
             if _CR not in data:
                 return data
-            converted = data.replace(b"\r", b"")
-            if converted.replace(b"\n", b"\r\n") == data:
-                return converted
+            if all_crlf(data):
+                return data.replace(b"\r", b"")
         first = b""
         if self._many_crs:
             rest = data.lstrip(b"\r")
@@ -240,27 +240,3 @@ class EmlWriter:
 def _order(repair: Repair) -> int:
     """Where it stands among the others: how a body was cut must not show in what is found in it."""
     return _OF_BODIES.get(repair.code, 0)
-
-
-def with_lf(octets: bytes) -> bytes:
-    """Lines end in LF, where lone CRs end a source's lines: then any line end is one."""
-    return octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-
-def to_crlf(octets: bytes) -> bytes:
-    """End each line with CRLF; give back the same object where all do already."""
-    if _CR not in octets:
-        return octets.replace(b"\n", b"\r\n")
-    # Two replacements of single octets cost a quarter of one of CRLF, and healthy octets need no more.
-    converted = octets.replace(b"\r", b"").replace(b"\n", b"\r\n")
-    if converted == octets:
-        return octets
-    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-
-
-def to_lf(octets: bytes) -> bytes:
-    """End each line with LF; lone CRs stay."""
-    if _CR not in octets:
-        return octets
-    converted = octets.replace(b"\r", b"")
-    return converted if converted.replace(b"\n", b"\r\n") == octets else octets.replace(b"\r\n", b"\n")
