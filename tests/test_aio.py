@@ -704,6 +704,37 @@ def test_errors_of_a_sink_come_out_as_they_are(run: Run, method: str, long: bool
     assert store.open_now == 0
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("method", ["open", "write", "commit"])
+def test_a_sink_that_waits_for_what_was_cancelled_loses_nothing(
+    run_asyncio: Run,
+    method: str,
+    concurrency: int,
+    tmp_path: Path,
+    expected: Callable[[bytes], dict[str, bytes]],
+) -> None:
+    store, again, manifest = Store(), Store(), tmp_path / "record.sqlite"
+
+    async def check() -> None:
+        waited_for = asyncio.ensure_future(asyncio.sleep(60))
+        waited_for.cancel()
+        owner: Any = Store if method == "open" else Upload
+        usual = getattr(owner, method)
+
+        async def wait(self: Any, *given: Any) -> Any:
+            if store.begun >= 30:
+                await waited_for
+            return await usual(self, *given)
+
+        with mock.patch.object(owner, method, wait), pytest.raises(asyncio.CancelledError):
+            await aio.convert(io.BytesIO(MANY), store, manifest=manifest, concurrency=concurrency)
+        assert store.open_now == 0
+        await aio.convert(io.BytesIO(MANY), again, manifest=manifest)
+
+    run_asyncio(check)
+    assert store.files | again.files == expected(MANY)
+
+
 @pytest.mark.parametrize("kind", ["function", "coroutine"])
 def test_progress_is_told_in_the_loop_and_its_errors_come_out(
     run: Run, kind: str, path: Path, tmp_path: Path

@@ -267,11 +267,13 @@ class Outflow:
             for target in waiting:
                 try:
                     await target.finish()
-                except anyio.get_cancelled_exc_class():
-                    raise
                 except BaseException as error:  # raised below, in no group
                     failures.append(error)
                     group.cancel_scope.cancel()
+                    # A sink may raise this by itself, where something that it waits for was cancelled. A
+                    # group takes it for its own and ends without a word, as if all were written.
+                    if isinstance(error, anyio.get_cancelled_exc_class()):
+                        raise
 
         async with anyio.create_task_group() as group:
             for _ in range(min(self._concurrency, len(ready))):
