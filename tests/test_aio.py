@@ -431,6 +431,32 @@ def test_other_tasks_run_while_messages_come_out_of_memory(run: Run) -> None:
     run(check)
 
 
+def test_other_tasks_run_while_short_chunks_are_at_hand(run: Run, tmp_path: Path) -> None:
+    since_tick = at_most = 0
+
+    async def tick() -> None:
+        nonlocal since_tick
+        while True:
+            since_tick = 0
+            await anyio.lowlevel.checkpoint()
+
+    async def at_once() -> AsyncIterator[bytes]:
+        nonlocal since_tick, at_most
+        for chunk in cut(BULK[: 5 << 19], range(16, 5 << 19, 16)):
+            since_tick += 1
+            at_most = max(at_most, since_tick)
+            yield chunk
+
+    async def check() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tick)
+            await aio.convert(at_once(), tmp_path / "eml")
+            tasks.cancel_scope.cancel()
+
+    run(check)
+    assert 0 < at_most < 60_000, "as many as five milliseconds bring, not a window's 131,072"
+
+
 class Watched:
     """An async generator over a mailbox that does not end, and whether it was closed."""
 

@@ -7,10 +7,10 @@ import os
 from collections.abc import Awaitable
 from contextlib import suppress
 from queue import SimpleQueue
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, Protocol
 
-import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from unmbox._bridge import Bridge, Stopped
@@ -23,6 +23,7 @@ READ = 16 * CHUNK
 """Octets asked of an async file at a time: each read is a hop to a thread of its own."""
 _WINDOW = 2 * READ  # octets that wait for the thread before the source has to
 _GATHERED = 1 << 20  # octets of one EML that are gathered before an async target gets them
+_TURN = 0.005  # seconds for which a source that has its chunks at hand may keep the loop
 _GRACE = 10.0  # seconds that an async target has to discard what it holds, if all is cancelled
 
 
@@ -52,10 +53,15 @@ class Chunks:
         self._chunks: Any = None if self._read else aiter(source)
         # An iterator that stands for its source is ours to close; an open file or stream is its owner's.
         self._ours = inspect.isasyncgen(self._chunks) or self._chunks is not source
+        self._rested = monotonic()
 
     async def next(self) -> bytes:
         """The next chunk, none at the end."""
         while True:
+            # What has its chunks at hand never waits. Short ones, such as lines, are many in a window.
+            if monotonic() - self._rested > _TURN:
+                await anyio.lowlevel.checkpoint()
+                self._rested = monotonic()
             chunk: object = await (self._read(READ) if self._read else anext(self._chunks, self))
             if chunk is self:  # which no source gives
                 return b""
