@@ -14,6 +14,7 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from unmbox._bridge import Bridge, Stopped
+from unmbox._destination import check_target
 from unmbox._turns import PAUSE
 from unmbox.errors import UsageError
 from unmbox.sinks import Dated
@@ -333,7 +334,7 @@ class OutTarget:
         """Write what is left and give the EML its name."""
         try:
             target = await self._pour()
-            await target.commit(self._name)
+            await _awaited(target, "commit", self._name)
         except BaseException:
             await self.give_up()
             raise
@@ -347,18 +348,27 @@ class OutTarget:
 
     async def _pour(self) -> AsyncTarget:
         if self._target is None:
-            self._target = await self._flow.sink.open(self._message)
+            target = await self._flow.sink.open(self._message)
+            check_target(target)
+            self._target = target
             self._flow.open_targets.add(self)
         octets, self._size = b"".join(self._parts), 0
         self._parts.clear()
         if octets:
-            await self._target.write(octets)
+            await _awaited(self._target, "write", octets)
         return self._target
 
     def _leave(self) -> AsyncTarget | None:
         target, self._target = self._target, None
         self._flow.open_targets.discard(self)
         return target
+
+
+async def _awaited(target: AsyncTarget, method: str, argument: object) -> None:
+    done = getattr(target, method)(argument)
+    if not inspect.isawaitable(done):
+        raise UsageError(f"the sink's open() is async, and so {method}() has to be: define it with async def")
+    await done
 
 
 def is_async_sink(destination: object) -> bool:

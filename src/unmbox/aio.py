@@ -84,6 +84,9 @@ async def convert(
         raise UsageError(
             f"concurrency is how many EMLs are under way together, at least 1, not {concurrency!r}"
         )
+    told: object = progress
+    if told is not None and not callable(told):
+        raise UsageError(f"progress is {told!r}: give a function or an async one")
     bridge = Bridge()
     tasks = anyio.create_task_group()
     flows: list[Inflow] = []
