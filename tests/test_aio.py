@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import gzip
 import importlib.util
 import inspect
 import io
@@ -618,6 +619,33 @@ def test_early_exit_without_with_closes_a_generator_too(run_asyncio: Run) -> Non
         assert watched.closed
 
     run_asyncio(check)
+
+
+def test_a_generator_that_cannot_be_read_on_is_closed_at_once(run: Run) -> None:
+    packed = gzip.compress(BULK, 0)  # of which a thread asks for more than it was given
+    closed = False
+
+    async def source(scope: anyio.CancelScope) -> AsyncIterator[Any]:
+        nonlocal closed
+        try:
+            for at in range(0, len(packed), 1000):
+                if at == 2_000_000:
+                    scope.cancel()
+                yield packed[at : at + 1000]
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+            closed = True
+
+    async def check() -> None:
+        with anyio.CancelScope() as scope:
+            messages = aio.messages(source(scope))
+            [each async for each in messages]
+        assert closed
+        with pytest.raises(SourceError, match="cut off"):
+            [each async for each in messages]
+
+    run(check)
 
 
 def test_an_open_file_of_the_callers_stays_open(run: Run, path: Path) -> None:

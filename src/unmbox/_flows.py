@@ -78,6 +78,11 @@ class Chunks:
         if close and self._ours:
             await close()
 
+    async def give_up(self) -> None:
+        """Close it also where all is cancelled, if that does not take long. Raises nothing."""
+        with anyio.move_on_after(_GRACE, shield=True), suppress(Exception):
+            await self.aclose()
+
 
 class Inflow:
     """An async source as a file for the thread: a task reads ahead, up to a window, while the thread works.
@@ -155,8 +160,7 @@ class Inflow:
         """Close a source that was never begun; `_carry` does it for the others."""
         if not self._begun:
             self._begun = True
-            with anyio.move_on_after(_GRACE, shield=True), suppress(Exception):
-                await self._source.aclose()
+            await self._source.give_up()
 
     async def _carry(self) -> None:
         """Read the source to its end, no faster than the thread takes it."""
