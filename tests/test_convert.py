@@ -371,6 +371,15 @@ def test_a_sink_may_begin_to_settle_late(write: Any) -> None:
     assert sink.settled
 
 
+def test_a_sink_that_gives_no_target(write: Any) -> None:
+    class Nothing:
+        def open(self, message: object) -> Any:
+            return None
+
+    with pytest.raises(UsageError, match=r"gave a NoneType, which has no write\(\)"):
+        unmbox.convert(write("a.mbox", mailbox([mail(1)])), Nothing())
+
+
 @pytest.mark.parametrize("sink", [AsyncTargets, AsyncOpen])
 def test_an_async_sink_is_refused(sink: type[Any], write: Any, tmp_path: Path) -> None:
     source, manifest = write("a.mbox", mailbox([mail(1)])), tmp_path / "record.sqlite"

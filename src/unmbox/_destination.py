@@ -1,4 +1,7 @@
-"""What unmbox's own files are called: a destination's manifest, its volumes, the folder beside these."""
+"""What unmbox's own files are called: a destination's manifest, its volumes, the folder beside these.
+
+And what of a sink is a target.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ import re
 from contextlib import closing
 from pathlib import Path
 
+from unmbox.errors import UsageError
+
+TARGET_CALLS = ("write", "commit", "discard")
 MANIFEST_NAME = "unmbox-manifest.sqlite"
 VOLUME_KEY = "volume."
 """What the keys in a manifest's `meta` begin with that name volumes."""
@@ -83,3 +89,10 @@ def _names_volume(manifest: Path, name: str) -> bool:
             return record.execute(query, (VOLUME_KEY + name,)).fetchone() is not None
     except (sqlite3.Error, UnicodeEncodeError):
         return True
+
+
+def check_target(target: object) -> None:
+    """Refuse what a sink's `open` gave if it is no target."""
+    if missing := [f"{name}()" for name in TARGET_CALLS if not callable(getattr(target, name, None))]:
+        what = type(target).__name__
+        raise UsageError(f"the sink's open() gave a {what}, which has no {', no '.join(missing)}")

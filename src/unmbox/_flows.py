@@ -7,13 +7,14 @@ import os
 from collections.abc import Awaitable
 from contextlib import suppress
 from queue import SimpleQueue
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, Protocol
 
-import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from unmbox._bridge import Bridge, Stopped
+from unmbox._destination import check_target
 from unmbox._turns import PAUSE
 from unmbox.errors import UsageError
 from unmbox.sinks import Dated
@@ -23,6 +24,7 @@ READ = 16 * CHUNK
 """Octets asked of an async file at a time: each read is a hop to a thread of its own."""
 _WINDOW = 2 * READ  # octets that wait for the thread before the source has to
 _GATHERED = 1 << 20  # octets of one EML that are gathered before an async target gets them
+_TURN = 0.005  # seconds for which a source that has its chunks at hand may keep the loop
 _GRACE = 10.0  # seconds that an async target has to discard what it holds, if all is cancelled
 
 
@@ -52,10 +54,15 @@ class Chunks:
         self._chunks: Any = None if self._read else aiter(source)
         # An iterator that stands for its source is ours to close; an open file or stream is its owner's.
         self._ours = inspect.isasyncgen(self._chunks) or self._chunks is not source
+        self._rested = monotonic()
 
     async def next(self) -> bytes:
         """The next chunk, none at the end."""
         while True:
+            # What has its chunks at hand never waits. Short ones, such as lines, are many in a window.
+            if monotonic() - self._rested > _TURN:
+                await anyio.lowlevel.checkpoint()
+                self._rested = monotonic()
             chunk: object = await (self._read(READ) if self._read else anext(self._chunks, self))
             if chunk is self:  # which no source gives
                 return b""
@@ -70,6 +77,11 @@ class Chunks:
         close = getattr(self._chunks, "aclose", None)
         if close and self._ours:
             await close()
+
+    async def give_up(self) -> None:
+        """Close it also where all is cancelled, if that does not take long. Raises nothing."""
+        with anyio.move_on_after(_GRACE, shield=True), suppress(Exception):
+            await self.aclose()
 
 
 class Inflow:
@@ -148,8 +160,7 @@ class Inflow:
         """Close a source that was never begun; `_carry` does it for the others."""
         if not self._begun:
             self._begun = True
-            with anyio.move_on_after(_GRACE, shield=True), suppress(Exception):
-                await self._source.aclose()
+            await self._source.give_up()
 
     async def _carry(self) -> None:
         """Read the source to its end, no faster than the thread takes it."""
@@ -267,11 +278,13 @@ class Outflow:
             for target in waiting:
                 try:
                     await target.finish()
-                except anyio.get_cancelled_exc_class():
-                    raise
                 except BaseException as error:  # raised below, in no group
                     failures.append(error)
                     group.cancel_scope.cancel()
+                    # A sink may raise this by itself, where something that it waits for was cancelled. A
+                    # group takes it for its own and ends without a word, as if all were written.
+                    if isinstance(error, anyio.get_cancelled_exc_class()):
+                        raise
 
         async with anyio.create_task_group() as group:
             for _ in range(min(self._concurrency, len(ready))):
@@ -325,7 +338,7 @@ class OutTarget:
         """Write what is left and give the EML its name."""
         try:
             target = await self._pour()
-            await target.commit(self._name)
+            await _awaited(target, "commit", self._name)
         except BaseException:
             await self.give_up()
             raise
@@ -339,18 +352,27 @@ class OutTarget:
 
     async def _pour(self) -> AsyncTarget:
         if self._target is None:
-            self._target = await self._flow.sink.open(self._message)
+            target = await self._flow.sink.open(self._message)
+            check_target(target)
+            self._target = target
             self._flow.open_targets.add(self)
         octets, self._size = b"".join(self._parts), 0
         self._parts.clear()
         if octets:
-            await self._target.write(octets)
+            await _awaited(self._target, "write", octets)
         return self._target
 
     def _leave(self) -> AsyncTarget | None:
         target, self._target = self._target, None
         self._flow.open_targets.discard(self)
         return target
+
+
+async def _awaited(target: AsyncTarget, method: str, argument: object) -> None:
+    done = getattr(target, method)(argument)
+    if not inspect.isawaitable(done):
+        raise UsageError(f"the sink's open() is async, and so {method}() has to be: define it with async def")
+    await done
 
 
 def is_async_sink(destination: object) -> bool:

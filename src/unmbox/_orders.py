@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
 from hashlib import sha256
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,8 @@ def _check_kinds(destination: object, given: Mapping[str, object]) -> None:
         raise UsageError("headers that are preserved are not repaired, signed or not: choose one of the two")
     if (progress := given.get("progress")) is not None and not callable(progress):
         raise UsageError(f"progress is {progress!r}: give a function")
+    if iscoroutinefunction(progress):
+        raise UsageError("progress is an async function: give a plain one, or call unmbox.aio.convert")
     for name in ("manifest", "profile", "system_labels"):
         value = given.get(name)
         if value is not None and not isinstance(value, (str, os.PathLike)):

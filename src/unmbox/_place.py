@@ -9,6 +9,7 @@ from contextlib import suppress
 from inspect import isawaitable, iscoroutinefunction
 from pathlib import Path
 
+from unmbox._destination import TARGET_CALLS, check_target
 from unmbox._links import link
 from unmbox._report import MAX_NAMES, Report
 from unmbox._volume import ascii_path
@@ -62,13 +63,14 @@ class _Given:
         """A target for this message."""
         target = self._sink.open(message)
         if not self._looked:
-            calls = (getattr(target, name, None) for name in ("write", "commit", "discard"))
+            calls = [getattr(target, name, None) for name in TARGET_CALLS]
             if isawaitable(target) or any(map(iscoroutinefunction, calls)):
                 if close := getattr(target, "close", None):
                     close()  # of a coroutine that nobody will await
                 raise UsageError(
                     "the sink is an async one: give it to unmbox.aio.convert, and make its open() async, too"
                 )
+            check_target(target)
             self._looked = True
         return target
 

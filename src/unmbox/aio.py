@@ -27,7 +27,7 @@ except ImportError as error:
     raise ImportError("unmbox.aio needs anyio, which comes with: pip install 'unmbox[async]'") from error
 
 from unmbox._block import Repair
-from unmbox._bridge import Bridge
+from unmbox._bridge import Bridge, Stopped
 from unmbox._convert import Options
 from unmbox._convert import convert as convert_here
 from unmbox._flows import (
@@ -84,6 +84,9 @@ async def convert(
         raise UsageError(
             f"concurrency is how many EMLs are under way together, at least 1, not {concurrency!r}"
         )
+    told: object = progress
+    if told is not None and not callable(told):
+        raise UsageError(f"progress is {told!r}: give a function or an async one")
     bridge = Bridge()
     tasks = anyio.create_task_group()
     flows: list[Inflow] = []
@@ -292,13 +295,19 @@ class Messages(AsyncIterator[Message]):
         self._broken = True
         bridge = Bridge()
         soon = False
-        if self._inlet:
-            await self._inlet.fetch()
-            self._inlet.bridge = bridge
-            # A small piece of a plain mailbox is parsed sooner than a thread begins.
-            plain = self._feed is not None and getattr(self._feed.source, "plain", False)
-            soon = plain and len(self._inlet.held) <= CHUNK
-        await self._stream.work(self._read, in_loop=soon, bridge=bridge)
+        try:
+            if self._inlet:
+                await self._inlet.fetch()
+                self._inlet.bridge = bridge
+                # A small piece of a plain mailbox is parsed sooner than a thread begins.
+                plain = self._feed is not None and getattr(self._feed.source, "plain", False)
+                soon = plain and len(self._inlet.held) <= CHUNK
+            await self._stream.work(self._read, in_loop=soon, bridge=bridge)
+        except (Exception, anyio.get_cancelled_exc_class()):
+            # If it cannot be read on, it is closed now, and not only once somebody lets go of us.
+            if self._broken and self._inlet and (source := self._inlet.release()):
+                await source.give_up()
+            raise
 
     def _read(self) -> None:
         """Read on, several chunks for one hop unless they are slow to come."""
@@ -311,7 +320,7 @@ class Messages(AsyncIterator[Message]):
             try:
                 octets += self._feed.pull(self._stream)
             except Exception as error:
-                if not octets:
+                if not octets or isinstance(error, Stopped):  # where we are cancelled, there is no going on
                     raise
                 self._failure = error  # what came before it can be read still
                 break

@@ -84,6 +84,8 @@ class Source:
             self.name = str(getattr(source, "name", "stream"))
         elif not isinstance(given, Iterable):
             what = type(given).__name__
+            if hasattr(given, "__aiter__"):
+                raise UsageError(f"a {what} is an async source: give it to unmbox.aio, itself or in a list")
             raise UsageError(f"a {what} is no source: pass a path, a binary file or an iterable of bytes")
         if not self.lasting:
             self.scheme = "stream"
@@ -279,6 +281,13 @@ def _read_file(file: Readable) -> Iterator[bytes]:
         if chunk is None:  # of a raw file that does not block
             raise UsageError("the source has nothing to give yet and does not wait: make it blocking")
         if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            if hasattr(chunk, "__await__"):
+                if close := getattr(chunk, "close", None):
+                    close()  # of a coroutine that nobody will await
+                raise UsageError(
+                    "the source's read() has to be awaited: give the source to unmbox.aio, itself or "
+                    "in a list, and define it with async def"
+                )
             raise UsageError(f"the source gives {type(chunk).__name__}, not bytes")
         if not chunk:
             return
