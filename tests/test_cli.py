@@ -300,6 +300,27 @@ def test_a_dry_run_names_the_entries_of_a_zip(names: str, tmp_path: Path) -> Non
         assert sorted(dry["names"]) == sorted(packed.namelist())
 
 
+@pytest.mark.parametrize("option", [["--zip-size", "99GB"], ["--zip-entries", "0"], []])
+def test_a_dry_run_refuses_the_zip_that_the_run_refuses(option: list[str], tmp_path: Path) -> None:
+    if not option:
+        (tmp_path / "a-002.zip").write_bytes(b"mine")
+    before = everything(tmp_path)
+    given: list[str | Path] = ["convert", *option, SAMPLE, tmp_path / "a.zip"]
+    dry = unmbox_(*given, "--dry-run")
+    assert (dry.status, dry.out) == (2, "")
+    assert_one_sentence(dry)
+    assert everything(tmp_path) == before
+    assert unmbox_(*given).err == dry.err
+
+
+def test_a_dry_run_refuses_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    given: list[str | Path] = ["convert", SAMPLE, tmp_path / "file" / "a.zip"]
+    dry, wet = unmbox_(*given, "--dry-run"), unmbox_(*given)
+    assert (dry.status, dry.err) == (wet.status, wet.err)
+    assert dry.status == 2
+
+
 def test_a_dry_run_tells_so_many_names(tmp_path: Path, eml: Path) -> None:
     path = tmp_path / "many.mbox"
     path.write_bytes(

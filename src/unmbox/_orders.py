@@ -28,7 +28,7 @@ from unmbox.naming import DEFAULT_LAYOUT, Layout
 from unmbox.profiles import BODY_REPAIRS, Profile, load
 from unmbox.sinks import Sink
 from unmbox.sources import checked_path
-from unmbox.zips import ZIP_ENTRIES, ZIP_SIZE
+from unmbox.zips import ZIP_ENTRIES, ZIP_SIZE, check_volumes, refuse_taken
 
 FLAT_LAYOUT = "{date}_{time}_{subject}_{hash}"
 """The default where labels make the folders."""
@@ -103,7 +103,10 @@ class Orders:
 
     def place(self, *, durable: bool, dry_run: bool, manifest: Path | str | os.PathLike[str] | None) -> Place:
         """The destination, made ready to be written to."""
+        recorded = manifest is not None and os.path.exists(manifest)  # noqa: PTH110  # which raises nothing
         if dry_run and self._zip:
+            if not recorded:
+                refuse_taken(self._destination)  # type: ignore[arg-type]  # a path, or it were no ZIP
             return DryPlace(
                 aside=aside_of(self._destination),  # type: ignore[arg-type]  # a path, or it were no ZIP
                 in_ascii=self._values["zip_names"] == "ascii",
@@ -112,9 +115,11 @@ class Orders:
             return DryPlace()
         if not self._zip or not isinstance(self._destination, (str, os.PathLike)):
             return Place(self._destination, durable=durable)
-        zips = {name[4:]: self._values[name] for name in _USUAL if name.startswith("zip_")}
-        recorded = manifest is not None and os.path.exists(manifest)  # noqa: PTH110  # which raises nothing
-        return ZipPlace(self._destination, durable=durable, recorded=recorded, **zips)
+        return ZipPlace(self._destination, durable=durable, recorded=recorded, **self._volumes())
+
+    def _volumes(self) -> dict[str, Any]:
+        """What is said of ZIP volumes."""
+        return {name[4:]: self._values[name] for name in _ZIP}
 
     def _value(self, name: str, given: Any) -> Any:
         if given is None or given == ():
@@ -135,6 +140,8 @@ class Orders:
             raise UsageError(f"{zips[0]} is for a destination that ends in .zip: name one, or leave it out")
         if self._zip and values["labels"] == "link":
             raise UsageError("a ZIP has no links: choose the labels primary or none")
+        if self._zip:  # a dry run makes no sink that would
+            check_volumes(**self._volumes())
 
     def _writers(self, *, repair_signed: bool, locale: str | None) -> Callable[[], EmlWriter]:
         return partial(
