@@ -529,6 +529,8 @@ def test_where_it_cannot_be_written(eml: Path, tmp_path: Path) -> None:
 def test_bad_use(eml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(unmbox.UsageError, match="does not exist"):
         write_report(tmp_path)
+    with pytest.raises(unmbox.UsageError, match="the destination's name is empty"):
+        write_report("")
     with pytest.raises(unmbox.UsageError, match="choose one of en, ja"):
         write_report(eml, language="tlh")
     monkeypatch.setitem(sys.modules, "pygal", None)

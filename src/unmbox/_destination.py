@@ -7,6 +7,8 @@ import re
 from contextlib import closing
 from pathlib import Path
 
+from unmbox.errors import UsageError
+
 MANIFEST_NAME = "unmbox-manifest.sqlite"
 VOLUME_KEY = "volume."
 """What the keys in a manifest's `meta` begin with that name volumes."""
@@ -22,6 +24,12 @@ def is_zip(destination: object) -> bool:
         return False
     path = Path(os.fsdecode(destination))
     return path.suffix.lower() == ".zip" and not os.path.isdir(path)  # noqa: PTH112  # which raises nothing
+
+
+def refuse_unnamed(destination: object) -> None:
+    """See that a destination's name is not empty, which would be the folder that one is in."""
+    if destination == "":
+        raise UsageError("the destination's name is empty, perhaps a variable that is not set: name a folder")
 
 
 def manifest_of(destination: str | os.PathLike[str]) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unmbox._checks import writer_for
-from unmbox._destination import aside_of, is_zip, manifest_of
+from unmbox._destination import aside_of, is_zip, manifest_of, refuse_unnamed
 from unmbox._folders import MODES, Folders, LabelTable
 from unmbox._place import DryPlace, Place
 from unmbox._remote import is_url
@@ -195,8 +195,7 @@ _TEXTS, _NUMBERS = {"layout", "locale"}, {"zip_size", "zip_entries", "jobs"}
 
 def _check_kinds(destination: object, given: Mapping[str, object]) -> None:
     """See that the values are such as they have to be, for callers without a type checker."""
-    if destination == "":
-        raise UsageError("the destination's name is empty, perhaps a variable that is not set: name a folder")
+    refuse_unnamed(destination)
     if isinstance(destination, (str, os.PathLike)):
         checked_path(destination)
         if is_url(destination):
