@@ -804,6 +804,8 @@ def test_without_click_it_says_what_to_install() -> None:
     assert (done.status, done.out) == (2, "")
     assert_one_sentence(done)
     assert 'pip install "unmbox[cli]"' in done.err
+    done = in_process(script, "inspect", SAMPLE, "--json")
+    assert (done.status, done.err) == (2, f"unmbox: {done.json['error']}\n")
 
 
 def test_another_missing_module_is_not_blamed_on_the_extra() -> None:
@@ -925,6 +927,22 @@ def test_a_signal_stops_it_and_leaves_nothing_unfinished(
     again = unmbox_("convert", "-", eml, "--json", stdin=HALF)
     assert (again.status, again.json["written"] + again.json["already"]) == (0, 1_200)
     assert unmbox_("verify", eml).status == 0
+
+
+def test_a_dry_run_that_is_stopped_does_not_speak_of_what_is_written(eml: Path) -> None:
+    process = subprocess.Popen(
+        [PYTHON, "-m", "unmbox", "convert", "--dry-run", "-", eml],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=PLAIN,
+    )
+    assert process.stdin is not None
+    process.stdin.write(HALF)  # more than a pipe holds: by its end the command is at work
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, b"", b"unmbox: stopped by SIGINT\n")
 
 
 def test_a_signal_that_the_parent_ignores_is_ignored(eml: Path) -> None:
@@ -1105,6 +1123,9 @@ def test_completion_for_each_shell(shell: str) -> None:
     assert done.status == 0
     assert f"_UNMBOX_COMPLETE={shell}_complete" in done.out
     assert unmbox_("completion", "csh").status == 2
+    none = unmbox_("completion")
+    assert none.status == 2
+    assert "Choose from: bash, zsh, fish (" in none.err
 
 
 def test_what_is_completed() -> None:
