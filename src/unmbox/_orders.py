@@ -81,7 +81,9 @@ class Orders:
         values = self._values
         self._check(values, given)
         self.newline: str = values["newline"]
-        template = values["layout"] or (DEFAULT_LAYOUT if values["labels"] == "none" else FLAT_LAYOUT)
+        template: str | None = values["layout"]
+        if template is None:
+            template = DEFAULT_LAYOUT if values["labels"] == "none" else FLAT_LAYOUT
         self.layout = Layout(template)
         self.new_writer = self._writers(repair_signed=repair_signed, locale=locale)
         self.new_writer()
