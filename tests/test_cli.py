@@ -1023,6 +1023,16 @@ def test_the_bar_knows_the_time_left_of_a_file(tmp_path: Path, eml: Path) -> Non
     assert "0:00" in drawn or "00:00" in drawn
 
 
+def test_a_name_of_several_lines_adds_no_line_to_the_bar(tmp_path: Path) -> None:
+    path = tmp_path / "two\nlines.mbox"
+    path.write_bytes(MESSAGE * 1_000)
+    status, drawn = on_terminal(["inspect", path], [])
+    assert status == 0
+    assert r"two\nlines" in drawn
+    # Up to the bar and away with it: one line up for each time, where two lines would take two.
+    assert "\x1b[1A\x1b[2K\x1b[1A" not in drawn
+
+
 @pytest.mark.parametrize("columns", [20, 40, 80])
 def test_a_narrow_terminal_is_not_overrun(columns: int) -> None:
     status, drawn = on_terminal(["inspect", "-"], PIECES[:4], columns=columns)
