@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 import unmbox
 from benchmarks import charset_accuracy
 from eml_check import FROM_LINE, convert, faults
-from unmbox._charset import decode_8bit
+from unmbox._charset import check_locale, decode_8bit
 from unmbox._codecs import codec_name, decode_strictly
+from unmbox._contacts import Contacts
 from unmbox._decode import decode_text
 from unmbox._utf8 import nearly_utf8
+from unmbox._writer import EmlWriter
+from unmbox.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -193,6 +196,24 @@ def test_the_body_decides() -> None:
     assert decode_8bit(raw)[0] != "相馬"
     for codec in ("utf-8", "iso-2022-jp"):
         assert decode_8bit(raw, body="お世話になっております。".encode(codec)) == ("相馬", "euc_jp")
+
+
+@pytest.mark.parametrize(
+    "locale",
+    ["ja", "JA", "ja_JP.UTF-8", "zh-Hant-TW", "Japanese_Japan.932", "en", "C", "C.UTF-8", "jpn", "", None],
+)
+def test_a_locale_is_a_language_and_what_systems_call_so(locale: str | None) -> None:
+    check_locale(locale)
+
+
+@pytest.mark.parametrize("locale", ["jp", "cz_CZ", "日本語", "ja JP", "j4", "-", 5])
+def test_a_country_is_no_language(locale: object) -> None:
+    with pytest.raises(UsageError, match="such as ja"):
+        check_locale(locale)
+    with pytest.raises(UsageError, match="such as ja"):
+        EmlWriter(locale=locale)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="such as ja"):
+        Contacts(locale=locale)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("locale", ["ja", "ja_JP.UTF-8", "ja-JP"])

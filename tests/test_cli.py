@@ -300,6 +300,27 @@ def test_a_dry_run_names_the_entries_of_a_zip(names: str, tmp_path: Path) -> Non
         assert sorted(dry["names"]) == sorted(packed.namelist())
 
 
+@pytest.mark.parametrize("option", [["--zip-size", "99GB"], ["--zip-entries", "0"], []])
+def test_a_dry_run_refuses_the_zip_that_the_run_refuses(option: list[str], tmp_path: Path) -> None:
+    if not option:
+        (tmp_path / "a-002.zip").write_bytes(b"mine")
+    before = everything(tmp_path)
+    given: list[str | Path] = ["convert", *option, SAMPLE, tmp_path / "a.zip"]
+    dry = unmbox_(*given, "--dry-run")
+    assert (dry.status, dry.out) == (2, "")
+    assert_one_sentence(dry)
+    assert everything(tmp_path) == before
+    assert unmbox_(*given).err == dry.err
+
+
+def test_a_dry_run_refuses_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    given: list[str | Path] = ["convert", SAMPLE, tmp_path / "file" / "a.zip"]
+    dry, wet = unmbox_(*given, "--dry-run"), unmbox_(*given)
+    assert (dry.status, dry.err) == (wet.status, wet.err)
+    assert dry.status == 2
+
+
 def test_a_dry_run_tells_so_many_names(tmp_path: Path, eml: Path) -> None:
     path = tmp_path / "many.mbox"
     path.write_bytes(
@@ -783,6 +804,8 @@ def test_without_click_it_says_what_to_install() -> None:
     assert (done.status, done.out) == (2, "")
     assert_one_sentence(done)
     assert 'pip install "unmbox[cli]"' in done.err
+    done = in_process(script, "inspect", SAMPLE, "--json")
+    assert (done.status, done.err) == (2, f"unmbox: {done.json['error']}\n")
 
 
 def test_another_missing_module_is_not_blamed_on_the_extra() -> None:
@@ -906,6 +929,22 @@ def test_a_signal_stops_it_and_leaves_nothing_unfinished(
     assert unmbox_("verify", eml).status == 0
 
 
+def test_a_dry_run_that_is_stopped_does_not_speak_of_what_is_written(eml: Path) -> None:
+    process = subprocess.Popen(
+        [PYTHON, "-m", "unmbox", "convert", "--dry-run", "-", eml],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=PLAIN,
+    )
+    assert process.stdin is not None
+    process.stdin.write(HALF)  # more than a pipe holds: by its end the command is at work
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, b"", b"unmbox: stopped by SIGINT\n")
+
+
 def test_a_signal_that_the_parent_ignores_is_ignored(eml: Path) -> None:
     process = half_way(eml, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
@@ -982,6 +1021,16 @@ def test_the_bar_knows_the_time_left_of_a_file(tmp_path: Path, eml: Path) -> Non
     assert "1,000 messages" in drawn
     assert "mail.mbox" in drawn
     assert "0:00" in drawn or "00:00" in drawn
+
+
+def test_a_name_of_several_lines_adds_no_line_to_the_bar(tmp_path: Path) -> None:
+    path = tmp_path / "two\nlines.mbox"
+    path.write_bytes(MESSAGE * 1_000)
+    status, drawn = on_terminal(["inspect", path], [])
+    assert status == 0
+    assert r"two\nlines" in drawn
+    # Up to the bar and away with it: one line up for each time, where two lines would take two.
+    assert "\x1b[1A\x1b[2K\x1b[1A" not in drawn
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80])
@@ -1084,6 +1133,9 @@ def test_completion_for_each_shell(shell: str) -> None:
     assert done.status == 0
     assert f"_UNMBOX_COMPLETE={shell}_complete" in done.out
     assert unmbox_("completion", "csh").status == 2
+    none = unmbox_("completion")
+    assert none.status == 2
+    assert "Choose from: bash, zsh, fish (" in none.err
 
 
 def test_what_is_completed() -> None:

@@ -400,6 +400,9 @@ def test_an_async_sink_is_refused(sink: type[Any], write: Any, tmp_path: Path) -
         {"zip_size": "5"},
         {"layout": 5},
         {"locale": 5},
+        {"locale": "jp"},
+        {"locale": "日本語"},
+        {"layout": ""},
         {"manifest": ""},
     ],
 )

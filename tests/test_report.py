@@ -192,6 +192,14 @@ def test_an_empty_destination_has_a_report_too(tmp_path: Path) -> None:
 # -- languages -------------------------------------------------------------------------------------------
 
 
+def test_it_says_why_mail_was_filtered_out(tmp_path: Path) -> None:
+    unmbox.convert(SAMPLE, tmp_path / "eml", profile="zoho-mail", exclude="spam", since="2005-01-01")
+    told = Reader(write_report(tmp_path / "eml", language="en").read_text("utf-8")).texts["sums"]
+    notes = [row["note"] for row in cells(tmp_path / "eml" / "unmbox-report-filtered.csv")]
+    assert notes == ["before 2005-01-01", "excluded: spam"]
+    assert all(note in told for note in notes)
+
+
 def test_both_languages_say_the_same_things(eml: Path, tmp_path: Path) -> None:
     assert _page_words._ENGLISH.keys() == _page_words._JAPANESE.keys()
     for name, word in _page_words._ENGLISH.items():
@@ -529,6 +537,8 @@ def test_where_it_cannot_be_written(eml: Path, tmp_path: Path) -> None:
 def test_bad_use(eml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(unmbox.UsageError, match="does not exist"):
         write_report(tmp_path)
+    with pytest.raises(unmbox.UsageError, match="the destination's name is empty"):
+        write_report("")
     with pytest.raises(unmbox.UsageError, match="choose one of en, ja"):
         write_report(eml, language="tlh")
     monkeypatch.setitem(sys.modules, "pygal", None)

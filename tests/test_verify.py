@@ -621,9 +621,19 @@ def test_a_stream_is_known_if_there_is_but_one(tmp_path: Path, mails: dict[str, 
 
 
 def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "absent"):
+    (tmp_path / "a.mbox").touch()
+    for folder in (tmp_path, tmp_path / "absent", tmp_path / "a.mbox"):
         with pytest.raises(UsageError, match="does not exist: name a folder or ZIP that unmbox"):
             verify(folder)
+
+
+def test_a_destination_whose_name_is_empty_is_not_the_folder_that_one_is_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert verify(".").ok
+    with pytest.raises(UsageError, match="the destination's name is empty"):
+        verify("")
 
 
 def test_a_manifest_in_another_place(folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,12 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        sys.stderr.write('unmbox: the command needs a few things more: pip install "unmbox[cli]"\n')
+        sentence = 'the command needs a few things more: pip install "unmbox[cli]"'
+        if "--json" in sys.argv:  # what reads standard output wants to know, too
+            import json
+
+            sys.stdout.write(json.dumps({"error": sentence, "status": 2}) + "\n")
+        sys.stderr.write(f"unmbox: {sentence}\n")
         return 2
     except KeyboardInterrupt:  # from here on it is heeded
         return 130

@@ -33,6 +33,7 @@ from unmbox._text_costs import (
     seams,
 )
 from unmbox._utf8 import NEVER_UTF8, is_utf8, may_be_chance, may_be_latin, nearly_utf8, says_rather
+from unmbox.errors import UsageError
 
 # What each charset is read as, and how many bits that costs beforehand, for some are met less often.
 _READINGS: Final = {
@@ -76,7 +77,30 @@ _ASCII_LETTERS = late("[A-Za-z]").search
 _FEW: Final = 2
 
 
+# ISO 639-1, with the codes that it once had, such as those for Hebrew and Indonesian.
+_LANGUAGES: Final = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de "
+    "dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id "
+    "ie ig ii ik in io is it iu iw ja ji jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln "
+    "lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl "
+    "ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk "
+    "tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu "
+)
+
 _Reading = tuple[str, str]
+
+
+def check_locale(locale: object) -> None:
+    """See that a hint is a language's; a country's code (``jp``) would be no hint at all, and nothing told.
+
+    Names of locales are taken as systems write them: ``ja_JP.UTF-8``, ``Japanese_Japan.932``, ``C``.
+    """
+    if locale is None or locale == "":
+        return
+    first = r"([A-Za-z]+)(?:[-_.@].*)?"
+    found = re.fullmatch(first, locale, re.DOTALL) if isinstance(locale, str) else None
+    if found is None or (len(found[1]) == 2 and f"{found[1].lower()} " not in _LANGUAGES):
+        raise UsageError(f"locale {locale!r} is no language: write its code, such as ja, zh-TW or ru")
 
 
 def decode_8bit(

@@ -19,6 +19,7 @@ from unmbox import _headers
 from unmbox._addresses import Mailbox, key_of, normalise, split_mailboxes
 from unmbox._block_charset import Raw8Bit, is_unclear
 from unmbox._cells import guarded
+from unmbox._charset import check_locale
 from unmbox._decode import decode_addresses
 from unmbox._head import MessageHead, unclear_in
 from unmbox._names import split_name
@@ -172,6 +173,7 @@ class Contacts:
         wanted: Selection | None = None,
     ) -> None:
 
+        check_locale(locale)
         self.messages = 0
         self.left_out = 0
         self.copies = 0

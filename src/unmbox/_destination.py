@@ -30,6 +30,12 @@ def is_zip(destination: object) -> bool:
     return path.suffix.lower() == ".zip" and not os.path.isdir(path)  # noqa: PTH112  # which raises nothing
 
 
+def refuse_unnamed(destination: object) -> None:
+    """See that a destination's name is not empty, which would be the folder that one is in."""
+    if destination == "":
+        raise UsageError("the destination's name is empty, perhaps a variable that is not set: name a folder")
+
+
 def manifest_of(destination: str | os.PathLike[str]) -> Path:
     """Where the manifest of a folder or of ZIP volumes stands."""
     path = Path(os.fsdecode(destination))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unmbox._checks import writer_for
-from unmbox._destination import aside_of, is_zip, manifest_of
+from unmbox._destination import aside_of, is_zip, manifest_of, refuse_unnamed
 from unmbox._folders import MODES, Folders, LabelTable
 from unmbox._place import DryPlace, Place
 from unmbox._remote import is_url
@@ -29,7 +29,7 @@ from unmbox.naming import DEFAULT_LAYOUT, Layout
 from unmbox.profiles import BODY_REPAIRS, Profile, load
 from unmbox.sinks import Sink
 from unmbox.sources import checked_path
-from unmbox.zips import ZIP_ENTRIES, ZIP_SIZE
+from unmbox.zips import ZIP_ENTRIES, ZIP_SIZE, check_volumes, refuse_taken
 
 FLAT_LAYOUT = "{date}_{time}_{subject}_{hash}"
 """The default where labels make the folders."""
@@ -82,7 +82,9 @@ class Orders:
         values = self._values
         self._check(values, given)
         self.newline: str = values["newline"]
-        template = values["layout"] or (DEFAULT_LAYOUT if values["labels"] == "none" else FLAT_LAYOUT)
+        template: str | None = values["layout"]
+        if template is None:
+            template = DEFAULT_LAYOUT if values["labels"] == "none" else FLAT_LAYOUT
         self.layout = Layout(template)
         self.new_writer = self._writers(repair_signed=repair_signed, locale=locale)
         self.new_writer()
@@ -104,7 +106,10 @@ class Orders:
 
     def place(self, *, durable: bool, dry_run: bool, manifest: Path | str | os.PathLike[str] | None) -> Place:
         """The destination, made ready to be written to."""
+        recorded = manifest is not None and os.path.exists(manifest)  # noqa: PTH110  # which raises nothing
         if dry_run and self._zip:
+            if not recorded:
+                refuse_taken(self._destination)  # type: ignore[arg-type]  # a path, or it were no ZIP
             return DryPlace(
                 aside=aside_of(self._destination),  # type: ignore[arg-type]  # a path, or it were no ZIP
                 in_ascii=self._values["zip_names"] == "ascii",
@@ -113,9 +118,11 @@ class Orders:
             return DryPlace()
         if not self._zip or not isinstance(self._destination, (str, os.PathLike)):
             return Place(self._destination, durable=durable)
-        zips = {name[4:]: self._values[name] for name in _USUAL if name.startswith("zip_")}
-        recorded = manifest is not None and os.path.exists(manifest)  # noqa: PTH110  # which raises nothing
-        return ZipPlace(self._destination, durable=durable, recorded=recorded, **zips)
+        return ZipPlace(self._destination, durable=durable, recorded=recorded, **self._volumes())
+
+    def _volumes(self) -> dict[str, Any]:
+        """What is said of ZIP volumes."""
+        return {name[4:]: self._values[name] for name in _ZIP}
 
     def _value(self, name: str, given: Any) -> Any:
         if given is None or given == ():
@@ -136,6 +143,8 @@ class Orders:
             raise UsageError(f"{zips[0]} is for a destination that ends in .zip: name one, or leave it out")
         if self._zip and values["labels"] == "link":
             raise UsageError("a ZIP has no links: choose the labels primary or none")
+        if self._zip:  # a dry run makes no sink that would
+            check_volumes(**self._volumes())
 
     def _writers(self, *, repair_signed: bool, locale: str | None) -> Callable[[], EmlWriter]:
         return partial(
@@ -189,8 +198,7 @@ _TEXTS, _NUMBERS = {"layout", "locale"}, {"zip_size", "zip_entries", "jobs"}
 
 def _check_kinds(destination: object, given: Mapping[str, object]) -> None:
     """See that the values are such as they have to be, for callers without a type checker."""
-    if destination == "":
-        raise UsageError("the destination's name is empty, perhaps a variable that is not set: name a folder")
+    refuse_unnamed(destination)
     if isinstance(destination, (str, os.PathLike)):
         checked_path(destination)
         if is_url(destination):

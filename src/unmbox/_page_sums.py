@@ -79,10 +79,16 @@ _TWICE = (
     "GROUP BY name_of(message_id) HAVING count(DISTINCT key) > 1"
 )
 _IS_TWICE = f"name_of(m.message_id) IN ({_TWICE})"
+_WHY_NOT = "LEFT JOIN refusal r ON r.message = m.id AND r.profile = 'filtered'"
 _LISTS = {
     "messages": ("m.path", "NULL", f"{_FROM} ORDER BY m.id"),
     "biggest": ("m.path", "NULL", f"{_FROM} ORDER BY m.length DESC, m.id"),
-    "filtered": ("m.path", "NULL", f"{_FROM} WHERE m.outcome = 'filtered' ORDER BY m.id"),
+    # Here SQLite makes an index for the while: no message may be missing that has no reason.
+    "filtered": (
+        "m.path",
+        "r.reason",
+        f"{_FROM} {_WHY_NOT} WHERE m.outcome = 'filtered' ORDER BY m.id",
+    ),
     "duplicates": (
         "o.path",
         "o.path",

@@ -63,7 +63,7 @@ def read_only(path: str | os.PathLike[str], *, may_be_empty: bool = False) -> sq
     path = Path(path)
     try:
         path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the latter where a file is named, such as the source
         what = f"{path} does not exist: name a folder or ZIP that unmbox has converted into"
         raise UsageError(what) from None
     except OSError as error:

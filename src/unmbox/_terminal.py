@@ -322,7 +322,7 @@ def bar(*, quiet: bool, octets: bool = True) -> Iterator[Callable[[unmbox.Progre
                 total=now.octets_total,
                 messages=now.messages,
                 duplicates=now.duplicates,
-                source=printable(Path(now.source).name),
+                source=printable(on_one_line(Path(now.source).name)),
                 refresh=True,
             )
 

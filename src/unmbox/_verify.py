@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from unmbox import _verify_tables
 from unmbox._checks import writer_for
-from unmbox._destination import MANIFEST_NAME, is_part, is_zip, manifest_of
+from unmbox._destination import MANIFEST_NAME, is_part, is_zip, manifest_of, refuse_unnamed
 from unmbox._message_id import normalise_message_id
 from unmbox._opened import Opened
 from unmbox._record import (
@@ -118,6 +118,7 @@ def verify(
     Raises `UsageError` where there is no manifest or a source is none of its own, `DestinationError` where
     the manifest is damaged or in use, `SourceError` where a source cannot be read.
     """
+    refuse_unnamed(destination)
     folder = Path(destination)
     zipped = is_zip(destination)
     path = manifest_of(folder) if manifest is None else Path(manifest)

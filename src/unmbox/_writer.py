@@ -6,6 +6,7 @@ from typing import Final
 
 from unmbox._block import Block, Repair
 from unmbox._block_charset import BODY, Raw8Bit
+from unmbox._charset import check_locale
 from unmbox._fields import too_many
 from unmbox._late import late
 from unmbox._line_ends import all_crlf, to_crlf, to_lf, with_lf
@@ -74,6 +75,7 @@ class EmlWriter:
             raise UsageError(f"unknown headers {headers!r}: choose one of {', '.join(HEADERS)}")
         if newline not in NEWLINES:
             raise UsageError(f"unknown newline {newline!r}: choose one of {', '.join(NEWLINES)}")
+        check_locale(locale)
         self._convert = to_crlf if newline == "crlf" else to_lf
         self._crlf = newline == "crlf"
         self._repairing = headers == "repair"

@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             traceback.print_exception(error)
         status, sentence = _account(error)
-        if isinstance(error, _Signal) and given[:1] == ["convert"]:
+        if isinstance(error, _Signal) and given[:1] == ["convert"] and "--dry-run" not in given:
             sentence += "; what is written is whole, and the same command again goes on from there"
         if "--json" in given:
             with suppress(OSError):  # it may be what the error is about
@@ -152,7 +152,9 @@ def _account(error: BaseException) -> tuple[int, str]:
         return 128 + error.number, f"stopped by {signal.Signals(error.number).name}"
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "unmbox"
-        sentence = re.sub(r"(?<!\.)\.$", "", error.format_message())
+        # Of what there is to choose from, click makes a list over several lines.
+        sentence = error.format_message().replace(",\n\t", ", ").replace(":\n\t", ": ")
+        sentence = re.sub(r"(?<!\.)\.$", "", sentence)
         return BAD_USE, f"{sentence} ({path} --help says more)"
     if isinstance(error, unmbox.UnmboxError):
         # An errno gives an OSError's text a number in front, which is nobody's first concern.

@@ -24,7 +24,7 @@ from urllib.parse import quote
 import unmbox
 from unmbox import _page_charts as charts
 from unmbox._cells import guarded
-from unmbox._destination import MANIFEST_NAME, manifest_of, part_name
+from unmbox._destination import MANIFEST_NAME, manifest_of, part_name, refuse_unnamed
 from unmbox._page_sums import LISTS, MANY, Mail, Sums
 from unmbox._page_words import LANGUAGES, language_here, words
 from unmbox._schema import our_errors, read_only
@@ -105,6 +105,7 @@ def write_report(
 
 def manifest_at(destination: str | os.PathLike[str]) -> Path:
     """Where the manifest of a destination is: in the folder, beside the ZIP file, or this very file."""
+    refuse_unnamed(destination)
     path = Path(destination)
     is_manifest = path.suffix == ".sqlite" and os.path.isfile(path)  # noqa: PTH113  # which raises nothing
     return path if is_manifest else manifest_of(path)

@@ -73,14 +73,7 @@ class ZipSink:
         first: int = 1,
         replace: Callable[[str], bool] | bool = False,
     ) -> None:
-        if not 1000 <= size <= MOST_OCTETS:
-            raise UsageError(f"a ZIP volume has 1,000 to {MOST_OCTETS:,} octets, not {size:,}")
-        if not 1 <= entries <= MOST_ENTRIES:
-            raise UsageError(f"a ZIP volume has 1 to {MOST_ENTRIES:,} entries, not {entries:,}")
-        if names not in ZIP_NAMES:
-            raise UsageError(f"unknown names {names!r}: choose one of {', '.join(ZIP_NAMES)}")
-        if method not in _METHODS:
-            raise UsageError(f"unknown method {method!r}: choose one of {', '.join(ZIP_METHODS)}")
+        check_volumes(size=size, entries=entries, names=names, method=method)
         self.path = os.fsdecode(path)
         whole = Path(self.path).absolute()
         self.folder = whole.parent
@@ -131,9 +124,7 @@ class ZipSink:
 
     def volumes(self) -> Iterator[str]:
         """The names in the folder that are, or look like, those of volumes."""
-        is_volume = re.compile(re.escape(self._stem) + r"(?:-\d{3,})?" + re.escape(self._suffix)).fullmatch
-        with os.scandir(self.folder) as entries:
-            yield from sorted(entry.name for entry in entries if is_volume(entry.name))
+        yield from volumes_beside(self.folder / f"{self._stem}{self._suffix}")
 
     def open(self, message: Dated, /) -> ZipTarget:
         """A target whose entry will have this message's date."""
@@ -408,6 +399,38 @@ def _sync(folder: Path) -> None:
 def _is_there(path: Path) -> bool:
     """Whether the name is taken, be it by a link that leads nowhere."""
     return path.is_symlink() or path.exists()
+
+
+def check_volumes(*, size: int, entries: int, names: str, method: str) -> None:
+    """See that volumes can be so; raises `UsageError` where they cannot."""
+    if not 1000 <= size <= MOST_OCTETS:
+        raise UsageError(f"a ZIP volume has 1,000 to {MOST_OCTETS:,} octets, not {size:,}")
+    if not 1 <= entries <= MOST_ENTRIES:
+        raise UsageError(f"a ZIP volume has 1 to {MOST_ENTRIES:,} entries, not {entries:,}")
+    if names not in ZIP_NAMES:
+        raise UsageError(f"unknown names {names!r}: choose one of {', '.join(ZIP_NAMES)}")
+    if method not in _METHODS:
+        raise UsageError(f"unknown method {method!r}: choose one of {', '.join(ZIP_METHODS)}")
+
+
+def volumes_beside(path: Path) -> list[str]:
+    """The names in its folder that are, or look like, those of the volumes of a ZIP at `path`."""
+    is_volume = re.compile(re.escape(path.stem) + r"(?:-\d{3,})?" + re.escape(path.suffix)).fullmatch
+    with os.scandir(path.parent) as entries:
+        return sorted(entry.name for entry in entries if is_volume(entry.name))
+
+
+def refuse_taken(path: str | os.PathLike[str]) -> None:
+    """See, for a run that writes nothing, that no file has the name of a volume of a ZIP at `path`."""
+    whole = Path(os.fsdecode(path)).absolute()
+    try:
+        found = volumes_beside(whole)
+    except FileNotFoundError:  # the folder would be made
+        return
+    except OSError as error:
+        raise _refusal(error, str(whole.parent)) from error
+    if found:
+        raise taken(whole.with_name(found[0]))
 
 
 def taken(path: Path) -> DestinationError:
