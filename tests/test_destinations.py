@@ -395,6 +395,20 @@ def test_checks_of_header_blocks_that_are_kept_as_they_are(tmp_path: Path) -> No
     assert report.refused == 1
 
 
+def test_fields_are_measured_however_a_profile_spells_them(tmp_path: Path) -> None:
+    (tmp_path / "a.mbox").write_bytes(mailbox([mail(1)]))
+    checks = {"field_size": {"SUBJECT": 1}, "required": ["x-None"], "single": ["MESSAGE-ID"]}
+    unmbox.convert(tmp_path / "a.mbox", tmp_path / "eml", profile=profile(tmp_path, checks=checks))
+    reasons = [reason for (reason,) in rows(tmp_path / "eml" / MANIFEST_NAME, "SELECT reason FROM refusal")]
+    assert [reason.partition(":")[0] for reason in reasons] == ["field_size", "required"]
+
+
+def test_folders_of_a_profile_are_made(takeout: Path, tmp_path: Path) -> None:
+    path = profile(tmp_path, folders={"sent": "Gesendet"})
+    unmbox.convert(takeout, tmp_path / "eml", profile=path)
+    assert "Gesendet" in folders(list(emls(tmp_path / "eml")))
+
+
 def test_attachments_are_counted_across_any_cut(tmp_path: Path) -> None:
     named = PARTS.format("application/pdf; name=a")
     octets = mailbox([mail(1, (ATTACHED + PARTS.format("text/plain") + named) * 20)])

@@ -85,7 +85,7 @@ class LabelTable:
             return cls(merged)
         except OSError as error:
             raise UsageError(f"the labels {os.fspath(path)} cannot be read: {error.strerror}") from error
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UsageError(
                 f"the labels {os.fspath(path)} have another form than "
                 f'{{"labels": {{"inbox": {{"xx": ["name"]}}}}}}: {error}'
