@@ -321,6 +321,24 @@ def test_what_cannot_be_is_said_before_anything_is_written(
     assert not (tmp_path / "eml").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"zip_size": 999}, "1,000 to 2,000,000,000 octets, not 999"),
+        ({"zip_entries": 65_536}, "1 to 65,535 entries, not 65,536"),
+        ({"zip_names": "cp437"}, "unknown names 'cp437'"),
+        ({"zip_method": "lzma"}, "unknown method 'lzma'"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_limits_that_no_volume_has_are_told_by_a_dry_run_too(
+    options: dict[str, Any], sentence: str, takeout: Path, tmp_path: Path, *, dry_run: bool
+) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        unmbox.convert(takeout, tmp_path / "new" / "out.zip", dry_run=dry_run, **options)
+    assert not (tmp_path / "new").exists()
+
+
 def test_other_options_on_the_same_destination_are_refused(takeout: Path, tmp_path: Path) -> None:
     unmbox.convert(takeout, tmp_path / "eml", labels="primary", exclude="spam")
     with pytest.raises(UsageError, match=r"exclude: \[\"spam\"\], now none"):
@@ -710,6 +728,29 @@ def test_an_error_or_a_signal_leaves_only_whole_volumes(many: Path, tmp_path: Pa
     assert not verify(out).ok
     unmbox.convert(many, out, **OPTIONS)
     assert verify(out).ok
+
+
+def test_what_stands_in_no_volume_is_counted_and_told(many: Path, tmp_path: Path) -> None:
+    dry = unmbox.convert(many, tmp_path / "out.zip", dry_run=True, **OPTIONS)
+    report = unmbox.convert(many, tmp_path / "out.zip", **OPTIONS)
+    assert (dry.aside, report.aside) == (1, 1)
+    assert dry.folders["out-aside/Inbox"] == 1
+    assert len(list((tmp_path / "out-aside").rglob("*.eml"))) == 1
+    assert "1 message stands in no ZIP, but in out-aside" in summary(report, "out.zip").splitlines()
+    assert "1 message would stand in no ZIP, but in out-aside" in summary(dry, "out.zip", dry_run=True)
+
+
+@pytest.mark.parametrize("out", ["out", "out.zip"])
+def test_what_is_put_apart_is_counted_and_told(out: str, takeout: Path, tmp_path: Path) -> None:
+    path = profile(tmp_path, checks={"recipients": 1}, options={"refused": "aside"})
+    (tmp_path / "a.mbox").write_bytes(mailbox([mail(1), mail(2, "", "Cc: b@example.org, c@example.org")]))
+    dry = unmbox.convert(tmp_path / "a.mbox", tmp_path / out, profile=path, dry_run=True)
+    assert "report" not in summary(dry, out, dry_run=True)  # there will be none to read
+    report = unmbox.convert(tmp_path / "a.mbox", tmp_path / out, profile=path)
+    assert (report.written, report.refused, report.aside, dry.aside) == (2, 1, 1, 1)
+    where = "in no ZIP, but in out-aside" if out.endswith("zip") else "apart, in refused"
+    assert f"1 message stands {where}" in summary(report, out).splitlines()
+    assert not unmbox.convert(tmp_path / "a.mbox", tmp_path / out, profile=path).aside
 
 
 # -- Zoho Mail, from end to end --------------------------------------------------------------------------

@@ -108,6 +108,10 @@ class ZipPlace(Place):
         """The name for what an importer must not find."""
         return f"{self._zips.aside}/{path}"
 
+    def is_apart(self, path: str) -> bool:
+        """Whether a message of this name stands in no volume."""
+        return self._is_file(path)
+
     def volume(self, path: str) -> str | None:
         """The volume that what is written now under this name goes into, if it does."""
         return None if self._is_file(path) else self._zips.volume
