@@ -301,12 +301,13 @@ class ZipTarget:
         pieces = self._pieces
         if pieces is None:
             raise UsageError("this EML is committed or discarded; open another target")
-        self.size += len(data)
+        octets = data if isinstance(data, bytes) else bytes(memoryview(data))  # len() of a view counts items
+        self.size += len(octets)
         try:
             if self._file is not None:
-                self._file.write(data)
+                self._file.write(octets)
                 return
-            pieces.append(bytes(data))
+            pieces.append(octets)
             if self.size > _GATHERED:
                 from tempfile import TemporaryFile
 
