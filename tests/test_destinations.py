@@ -740,6 +740,18 @@ def test_what_stands_in_no_volume_is_counted_and_told(many: Path, tmp_path: Path
     assert "1 message would stand in no ZIP, but in out-aside" in summary(dry, "out.zip", dry_run=True)
 
 
+@pytest.mark.parametrize("layout", ["{subject}/{hash}", "{hash}"])
+def test_no_label_and_no_subject_leads_out_of_the_volumes(layout: str, tmp_path: Path) -> None:
+    named = labelled(0, "out-aside/x").replace("Mail 0", "out-aside")
+    (tmp_path / "a.mbox").write_bytes(mailbox([named, labelled(1, "Inbox")]))
+    for labels in ("primary", "none"):
+        given = tmp_path / "a.mbox", tmp_path / labels / "out.zip"
+        dry = unmbox.convert(*given, labels=labels, layout=layout, dry_run=True)
+        report = unmbox.convert(*given, labels=labels, layout=layout)
+        assert (report.written, report.aside, dry.aside) == (2, 0, 0)
+        assert sorted(dry.names) == sorted(held(tmp_path / labels)["out.zip"])
+
+
 @pytest.mark.parametrize("out", ["out", "out.zip"])
 def test_what_is_put_apart_is_counted_and_told(out: str, takeout: Path, tmp_path: Path) -> None:
     path = profile(tmp_path, checks={"recipients": 1}, options={"refused": "aside"})

@@ -279,8 +279,8 @@ class Batches:
         sender = (told.sender or head.envelope.sender) if "sender" in layout.fields else ""
         known = head.date, told.subject or "", sender, sha256(sums).hexdigest()[:12]
         if self._sorter is None:
-            return [layout.place(*known)]
-        paths = [layout.place(*known, folder) for folder in self._sorter.folders(mail)]
+            return [self._place.among(layout.place(*known))]
+        paths = [self._place.among(layout.place(*known, folder)) for folder in self._sorter.folders(mail)]
         return [self._place.beside(APART + paths[0])] if self._sorter.puts_aside(mail) else paths
 
     def _tell(self, batch: Batch, mail: Mail, row: Row) -> None:

@@ -126,6 +126,10 @@ class Place:
         """The name for what is not to be found among the mail."""
         return path
 
+    def among(self, path: str) -> str:
+        """The name for a message among the rest, whatever its label or subject is."""
+        return path
+
     def is_apart(self, path: str) -> bool:
         """Whether a message of this name does not stand among the rest."""
         return path.startswith(APART)
@@ -214,6 +218,10 @@ class DryPlace(Place):
         """The name for what is not to be found among the mail."""
         return f"{self._aside}/{path}" if self._aside else path
 
+    def among(self, path: str) -> str:
+        """The name for a message among the rest, whatever its label or subject is."""
+        return among(path, self._aside)
+
     def is_apart(self, path: str) -> bool:
         """Whether a message of this name would not stand among the rest."""
         return path.startswith(self.beside("" if self._aside else APART))
@@ -225,6 +233,11 @@ class DryPlace(Place):
     def told(self, report: Report) -> Report:
         """The report of the run, with what it would have written."""
         return report._replace(names=tuple(self.nowhere.names), folders=self.nowhere.folders)
+
+
+def among(path: str, aside: str) -> str:
+    """A path that does not lead into the folder `aside` beside ZIP volumes, be there a label of that name."""
+    return path.replace("-aside/", "_aside/", 1) if aside and path.startswith(aside + "/") else path
 
 
 def in_the_way(path: Path) -> DestinationError:
