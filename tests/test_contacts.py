@@ -391,6 +391,8 @@ def test_other_cells_stay_as_they_are() -> None:
         ("root@localhost", False),
         ('"a b"@example.org', False),
         ("a..b@example.org", False),
+        ("a\1b@example.org", False),
+        ("\x7fb@example.org", False),
         ("a@[192.0.2.1]", False),
         ("a@example.1", False),
         ("", False),
@@ -571,6 +573,10 @@ def test_a_failure_leaves_no_half_file(tmp_path: Path) -> None:
         ((SAMPLE, "--map", "me"), "OLD=NEW"),
         ((SAMPLE, "-o", "x.csv", "--apart", "./x.csv"), "two files"),
         ((SAMPLE, "-o", "no/such/folder.csv"), "cannot be written"),
+        ((SAMPLE, "-o", "."), ". is a folder"),
+        ((SAMPLE, "-o", "/"), "/ is a folder"),
+        ((SAMPLE, "-o", ""), "name of a file is empty"),
+        ((SAMPLE, "--apart", ""), "name of a file is empty"),
     ],
 )
 def test_bad_use_says_what_to_do(options: tuple[str | Path, ...], says: str) -> None:

@@ -321,6 +321,24 @@ def test_what_cannot_be_is_said_before_anything_is_written(
     assert not (tmp_path / "eml").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"zip_size": 999}, "1,000 to 2,000,000,000 octets, not 999"),
+        ({"zip_entries": 65_536}, "1 to 65,535 entries, not 65,536"),
+        ({"zip_names": "cp437"}, "unknown names 'cp437'"),
+        ({"zip_method": "lzma"}, "unknown method 'lzma'"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_limits_that_no_volume_has_are_told_by_a_dry_run_too(
+    options: dict[str, Any], sentence: str, takeout: Path, tmp_path: Path, *, dry_run: bool
+) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        unmbox.convert(takeout, tmp_path / "new" / "out.zip", dry_run=dry_run, **options)
+    assert not (tmp_path / "new").exists()
+
+
 def test_other_options_on_the_same_destination_are_refused(takeout: Path, tmp_path: Path) -> None:
     unmbox.convert(takeout, tmp_path / "eml", labels="primary", exclude="spam")
     with pytest.raises(UsageError, match=r"exclude: \[\"spam\"\], now none"):
@@ -393,6 +411,20 @@ def test_checks_of_header_blocks_that_are_kept_as_they_are(tmp_path: Path) -> No
     reasons = [reason for (reason,) in rows(tmp_path / "eml" / MANIFEST_NAME, "SELECT reason FROM refusal")]
     assert [reason.partition(":")[0] for reason in reasons] == list(checks)
     assert report.refused == 1
+
+
+def test_fields_are_measured_however_a_profile_spells_them(tmp_path: Path) -> None:
+    (tmp_path / "a.mbox").write_bytes(mailbox([mail(1)]))
+    checks = {"field_size": {"SUBJECT": 1}, "required": ["x-None"], "single": ["MESSAGE-ID"]}
+    unmbox.convert(tmp_path / "a.mbox", tmp_path / "eml", profile=profile(tmp_path, checks=checks))
+    reasons = [reason for (reason,) in rows(tmp_path / "eml" / MANIFEST_NAME, "SELECT reason FROM refusal")]
+    assert [reason.partition(":")[0] for reason in reasons] == ["field_size", "required"]
+
+
+def test_folders_of_a_profile_are_made(takeout: Path, tmp_path: Path) -> None:
+    path = profile(tmp_path, folders={"sent": "Gesendet"})
+    unmbox.convert(takeout, tmp_path / "eml", profile=path)
+    assert "Gesendet" in folders(list(emls(tmp_path / "eml")))
 
 
 def test_attachments_are_counted_across_any_cut(tmp_path: Path) -> None:
@@ -696,6 +728,41 @@ def test_an_error_or_a_signal_leaves_only_whole_volumes(many: Path, tmp_path: Pa
     assert not verify(out).ok
     unmbox.convert(many, out, **OPTIONS)
     assert verify(out).ok
+
+
+def test_what_stands_in_no_volume_is_counted_and_told(many: Path, tmp_path: Path) -> None:
+    dry = unmbox.convert(many, tmp_path / "out.zip", dry_run=True, **OPTIONS)
+    report = unmbox.convert(many, tmp_path / "out.zip", **OPTIONS)
+    assert (dry.aside, report.aside) == (1, 1)
+    assert dry.folders["out-aside/Inbox"] == 1
+    assert len(list((tmp_path / "out-aside").rglob("*.eml"))) == 1
+    assert "1 message stands in no ZIP, but in out-aside" in summary(report, "out.zip").splitlines()
+    assert "1 message would stand in no ZIP, but in out-aside" in summary(dry, "out.zip", dry_run=True)
+
+
+@pytest.mark.parametrize("layout", ["{subject}/{hash}", "{hash}"])
+def test_no_label_and_no_subject_leads_out_of_the_volumes(layout: str, tmp_path: Path) -> None:
+    named = labelled(0, "out-aside/x").replace("Mail 0", "out-aside")
+    (tmp_path / "a.mbox").write_bytes(mailbox([named, labelled(1, "Inbox")]))
+    for labels in ("primary", "none"):
+        given = tmp_path / "a.mbox", tmp_path / labels / "out.zip"
+        dry = unmbox.convert(*given, labels=labels, layout=layout, dry_run=True)
+        report = unmbox.convert(*given, labels=labels, layout=layout)
+        assert (report.written, report.aside, dry.aside) == (2, 0, 0)
+        assert sorted(dry.names) == sorted(held(tmp_path / labels)["out.zip"])
+
+
+@pytest.mark.parametrize("out", ["out", "out.zip"])
+def test_what_is_put_apart_is_counted_and_told(out: str, takeout: Path, tmp_path: Path) -> None:
+    path = profile(tmp_path, checks={"recipients": 1}, options={"refused": "aside"})
+    (tmp_path / "a.mbox").write_bytes(mailbox([mail(1), mail(2, "", "Cc: b@example.org, c@example.org")]))
+    dry = unmbox.convert(tmp_path / "a.mbox", tmp_path / out, profile=path, dry_run=True)
+    assert "report" not in summary(dry, out, dry_run=True)  # there will be none to read
+    report = unmbox.convert(tmp_path / "a.mbox", tmp_path / out, profile=path)
+    assert (report.written, report.refused, report.aside, dry.aside) == (2, 1, 1, 1)
+    where = "in no ZIP, but in out-aside" if out.endswith("zip") else "apart, in refused"
+    assert f"1 message stands {where}" in summary(report, out).splitlines()
+    assert not unmbox.convert(tmp_path / "a.mbox", tmp_path / out, profile=path).aside
 
 
 # -- Zoho Mail, from end to end --------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,14 @@ def test_what_labels_say_of_the_state(labels: list[str], state: dict[str, object
 )
 def test_the_folders_of_a_message_the_primary_first(labels: list[str], folders: tuple[str, ...]) -> None:
     assert of(*labels) == folders
+
+
+def test_labels_of_signs_have_folders_of_their_own() -> None:
+    found = [of(label) for label in ("?", "***", "-", "../..")]
+    assert len(set(found)) == 4
+    for (name,) in found:
+        assert re.fullmatch("_~[0-9a-f]{6}", name)
+    assert of("?", user="Labels") == (f"Labels/{found[0][0]}",)
 
 
 def test_a_profile_names_the_folders() -> None:

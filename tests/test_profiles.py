@@ -62,6 +62,14 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         assert profile.unknown() == ["newline", "body-nul", "size"]
 
 
+def test_folders_of_a_profile_are_used_unless_it_says_otherwise(tmp_path: Path) -> None:
+    folders = {"inbox": "Eingang"}
+    assert profiles.load(write(tmp_path, folders=folders)).options == {"labels": "primary"}
+    assert profiles.load(write(tmp_path, folders=folders, options={"labels": "none"})).options == {
+        "labels": "none"
+    }
+
+
 def test_no_such_profile(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no profile is called 'zoho': choose one of .*zoho-mail"):
         profiles.load("zoho")
@@ -80,6 +88,12 @@ def test_no_such_profile(tmp_path: Path) -> None:
         ({"checks": {"size": 0}}, "'size' in checks cannot be 0"),
         ({"checks": {"size": True}}, "'size' in checks cannot be true"),
         ({"checks": {"field_size": {"to": "4000"}}}, "'field_size' in checks cannot be"),
+        ({"checks": {"field_size": {"To:": 4000}}}, "'field_size' in checks cannot be"),
+        ({"checks": {"required": ["Message ID"]}}, "'required' in checks cannot be"),
+        ({"checks": {"single": ["差出人"]}}, "'single' in checks cannot be"),
+        ({"about": 7}, "'about' must be a text"),
+        ({"name": "filtered"}, "'name' cannot be 'filtered': the manifest lists other messages under it"),
+        ({"name": "\ud800"}, "'\\ud800' is half a character"),
         ({"folders": {"chats": "Chats"}}, "'chats' in folders: write a name or null for one of trash"),
         ({"force": "nul"}, "'force' must be an array"),
         ({"facts": [{"says": "x"}]}, "'facts' must be an array"),
@@ -91,7 +105,10 @@ def test_what_is_wrong_with_a_profile_is_said(tmp_path: Path, members: dict[str,
     assert sentence in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "sentence"), [("{", "is no JSON"), ("[]", "must be one JSON object")])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("{", "is no JSON"), ("[]", "must be one JSON object"), ("[" * 100_000, "is no JSON")],
+)
 def test_a_file_that_is_no_profile(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "mine.json"
     path.write_text(text, "utf-8")

@@ -174,6 +174,22 @@ def test_a_message_that_is_larger_than_a_volume_is_put_beside(tmp_path: Path) ->
     assert (tmp_path / "out-aside/refused/b.eml").read_bytes() == b"wanted here"
 
 
+def test_octets_are_counted_whatever_holds_them(tmp_path: Path) -> None:
+    octets = b"0123456789abcdef" * 200
+    wide = memoryview(octets).cast("Q")  # len() of which is an eighth
+    with ZipSink(tmp_path / "out.zip", size=5000, method="stored") as sink:
+        for name in "abc":
+            target = sink.open(Message())
+            for data in (wide, bytearray(octets[:80]), memoryview(octets)[:160:2]):
+                target.write(data)
+            assert target.size == len(octets) + 160
+            target.commit(name)
+    assert len(volumes(tmp_path)) == 3
+    for path in volumes(tmp_path):
+        assert path.stat().st_size <= 5000
+        assert [*entries(path).values()] == [octets + octets[:80] + octets[:160:2]]
+
+
 def test_memory_is_flat_in_the_size_of_a_message(tmp_path: Path) -> None:
     with ZipSink(tmp_path / "out.zip", method="stored") as sink:
         put(sink, "warm.eml")

@@ -100,9 +100,7 @@ def command(
     if profile:
         rules = Rules.of(profile, profiles.load(profile).contacts)
     wanted = Selection(LabelTable.load(system_labels), include, exclude, since, until)
-    aside = apart or (f"{Path(output).with_suffix('')}-apart.csv" if output else None)
-    if output and aside and os.path.abspath(output) == os.path.abspath(aside):  # noqa: PTH100  # resolve() follows links
-        raise click.UsageError("--output and --apart must be two files")
+    aside = _apart_of(output, apart)
     encoding = "utf-8-sig" if bom else "utf-8"
     with ExitStack() as stack:
         people = stack.enter_context(
@@ -131,6 +129,18 @@ def command(
         (say if output else complain)(_summary(told))
     nothing = not people.messages
     return status(read_all.empty, read_all.damaged, read_all.missing, nothing=nothing)
+
+
+def _apart_of(output: str | None, apart: str | None) -> str | None:
+    """The file for what is put apart: the one that is named, else one beside the output."""
+    if output == "" or apart == "":
+        raise click.UsageError("the name of a file is empty, perhaps a variable that is not set: name a file")
+    if output and not Path(output).name:
+        raise click.UsageError(f"{output} is a folder: name a file")
+    aside = apart or (f"{Path(output).with_suffix('')}-apart.csv" if output else None)
+    if output and aside and os.path.abspath(output) == os.path.abspath(aside):  # noqa: PTH100  # resolve() follows links
+        raise click.UsageError("--output and --apart must be two files")
+    return aside
 
 
 def _told(people: Contacts, counts: Counts, output: str | None, aside: str | None) -> dict[str, Any]:

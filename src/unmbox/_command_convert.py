@@ -14,10 +14,10 @@ from unmbox._command import DAMAGED, DONE, opened, selection, shared, status, va
 from unmbox._folders import MODES
 from unmbox._sorter import REFUSED
 from unmbox._terminal import bar, say, summary
+from unmbox._volume import ZIP_METHODS, ZIP_NAMES
 from unmbox._writer import HEADERS, NEWLINES
 from unmbox.dedup import POLICIES
 from unmbox.naming import DEFAULT_LAYOUT
-from unmbox.zips import ZIP_METHODS, ZIP_NAMES
 
 
 class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.2

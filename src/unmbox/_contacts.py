@@ -82,7 +82,7 @@ SELECT address, count, first_date, last_date, (
 """
 DOMAIN: Final = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{1,59})")
 """RFC 1035 §2.3.1 as mail uses it: labels, at least two of them, the last of letters (or an A-label)."""
-_LOCAL = re.compile(r"[^\s.\"@]+(?:\.[^\s.\"@]+)*")
+_LOCAL = re.compile(r"[^\s.\"@\x00-\x1f\x7f]+(?:\.[^\s.\"@\x00-\x1f\x7f]+)*")
 
 
 class Contact(NamedTuple):

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import normalize
@@ -85,7 +86,7 @@ class LabelTable:
             return cls(merged)
         except OSError as error:
             raise UsageError(f"the labels {os.fspath(path)} cannot be read: {error.strerror}") from error
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UsageError(
                 f"the labels {os.fspath(path)} have another form than "
                 f'{{"labels": {{"inbox": {{"xx": ["name"]}}}}}}: {error}'
@@ -156,7 +157,7 @@ class Folders:
         if top is not None:
             # The most deeply nested label says most; of several, the first.
             own.sort(key=lambda each: each[0])
-            found["user"] = [folder_path(f"{top}/{label}" if top else label) for _, label in own]
+            found["user"] = [folder_path(f"{top}/{name}" if top else name) for name in map(_named, own)]
         for role in ROLES:
             if self._folders[role] is None:
                 found[role] = []
@@ -165,6 +166,14 @@ class Folders:
                 return tuple(found[role])
         ordered = [folder for role in ROLES for folder in found[role]]
         return tuple(dict.fromkeys(ordered)) or (self._folders["archive"] or "",)
+
+
+def _named(own: tuple[int, str]) -> str:
+    """A label as a folder can be called: one of signs alone, such as "?", is a folder of its own, too."""
+    label = own[1]
+    if folder_path(label):
+        return label
+    return "_~" + sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from unmbox._repairs import RULES
 from unmbox._selection import Selection, When, check_utf8, recorded
 from unmbox._sorter import REFUSED, Sorter
 from unmbox._variant import check_variant
+from unmbox._volume import ZIP_ENTRIES, ZIP_SIZE, Limits
 from unmbox._writer import EmlWriter
 from unmbox._zip_place import ZipPlace
 from unmbox.errors import UsageError
@@ -29,7 +30,7 @@ from unmbox.naming import DEFAULT_LAYOUT, Layout
 from unmbox.profiles import BODY_REPAIRS, Profile, load
 from unmbox.sinks import Sink
 from unmbox.sources import checked_path
-from unmbox.zips import ZIP_ENTRIES, ZIP_SIZE, check_volumes, refuse_taken
+from unmbox.zips import refuse_taken
 
 FLAT_LAYOUT = "{date}_{time}_{subject}_{hash}"
 """The default where labels make the folders."""
@@ -112,17 +113,14 @@ class Orders:
                 refuse_taken(self._destination)  # type: ignore[arg-type]  # a path, or it were no ZIP
             return DryPlace(
                 aside=aside_of(self._destination),  # type: ignore[arg-type]  # a path, or it were no ZIP
-                in_ascii=self._values["zip_names"] == "ascii",
+                limits=Limits(*(self._values[name] for name in _ZIP)),
             )
         if dry_run:
             return DryPlace()
         if not self._zip or not isinstance(self._destination, (str, os.PathLike)):
             return Place(self._destination, durable=durable)
-        return ZipPlace(self._destination, durable=durable, recorded=recorded, **self._volumes())
-
-    def _volumes(self) -> dict[str, Any]:
-        """What is said of ZIP volumes."""
-        return {name[4:]: self._values[name] for name in _ZIP}
+        zips = {name[4:]: self._values[name] for name in _ZIP}
+        return ZipPlace(self._destination, durable=durable, recorded=recorded, **zips)
 
     def _value(self, name: str, given: Any) -> Any:
         if given is None or given == ():
@@ -143,8 +141,8 @@ class Orders:
             raise UsageError(f"{zips[0]} is for a destination that ends in .zip: name one, or leave it out")
         if self._zip and values["labels"] == "link":
             raise UsageError("a ZIP has no links: choose the labels primary or none")
-        if self._zip:  # a dry run makes no sink that would
-            check_volumes(**self._volumes())
+        if self._zip:  # a dry run makes no volume that would say so
+            Limits(*(values[name] for name in _ZIP)).check()
 
     def _writers(self, *, repair_signed: bool, locale: str | None) -> Callable[[], EmlWriter]:
         return partial(

@@ -12,10 +12,13 @@ from pathlib import Path
 from unmbox._destination import TARGET_CALLS, check_target
 from unmbox._links import link
 from unmbox._report import MAX_NAMES, Report
-from unmbox._volume import ascii_path
+from unmbox._volume import Limits
 from unmbox.errors import DestinationError, UsageError, refusal
 from unmbox.manifest import Manifest, Written
 from unmbox.sinks import Dated, DirectorySink, Sink, Target
+
+APART = "refused/"
+"""What the names of messages begin with that are put apart: no label makes a folder of that name."""
 
 
 class Nowhere:
@@ -125,6 +128,14 @@ class Place:
         """The name for what is not to be found among the mail."""
         return path
 
+    def among(self, path: str) -> str:
+        """The name for a message among the rest, whatever its label or subject is."""
+        return path
+
+    def is_apart(self, path: str) -> bool:
+        """Whether a message of this name does not stand among the rest."""
+        return path.startswith(APART)
+
     def volume(self, path: str) -> str | None:
         """The volume that what is written now under this name goes into, if it does."""
         return None
@@ -194,24 +205,28 @@ class Place:
 
 
 class DryPlace(Place):
-    """The place of a run that only says what it would do. Names are those for a ZIP if there is an `aside`.
+    """The place of a run that only says what it would do. With `aside` and `limits` it is one for a ZIP."""
 
-    What is too large for a volume is not told apart.
-    """
-
-    def __init__(self, *, aside: str = "", in_ascii: bool = False) -> None:
+    def __init__(self, *, aside: str = "", limits: Limits | None = None) -> None:
         self.nowhere = Nowhere()
         super().__init__(self.nowhere, durable=False)
-        self._aside, self._in_ascii = aside, in_ascii
+        self._aside, self._limits = aside, limits
 
     def name(self, path: str, size: int) -> str:
         """The name that a message gets in the end."""
-        is_beside = self._aside and path.startswith(self._aside + "/")
-        return ascii_path(path) if self._in_ascii and not is_beside else path
+        return self._limits.name(path, size, self._aside) if self._limits else path
 
     def beside(self, path: str) -> str:
         """The name for what is not to be found among the mail."""
         return f"{self._aside}/{path}" if self._aside else path
+
+    def among(self, path: str) -> str:
+        """The name for a message among the rest, whatever its label or subject is."""
+        return among(path, self._aside)
+
+    def is_apart(self, path: str) -> bool:
+        """Whether a message of this name would not stand among the rest."""
+        return path.startswith(self.beside("" if self._aside else APART))
 
     def link(self, path: str, other: str) -> None:
         """Keep the other name, too."""
@@ -220,6 +235,11 @@ class DryPlace(Place):
     def told(self, report: Report) -> Report:
         """The report of the run, with what it would have written."""
         return report._replace(names=tuple(self.nowhere.names), folders=self.nowhere.folders)
+
+
+def among(path: str, aside: str) -> str:
+    """A path that does not lead into the folder `aside` beside ZIP volumes, be there a label of that name."""
+    return path.replace("-aside/", "_aside/", 1) if aside and path.startswith(aside + "/") else path
 
 
 def in_the_way(path: Path) -> DestinationError:

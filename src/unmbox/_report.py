@@ -75,7 +75,8 @@ class Report(NamedTuple):
     taken as separators. `not_mbox` names sources that hold octets but no From_ line at all, and archives and
     folders without mail. `damaged` says what could not be read (the first 1,000), `missing` names parts of an
     export that are not there. `refused` are those of `written` that the destination of the profile would
-    refuse. `unmatched` are the labels and addresses of `include` and `exclude` that no message had, unless an
+    refuse; `aside` those that stand apart from the rest: refused and put aside, or larger than a ZIP
+    volume. `unmatched` are the labels and addresses of `include` and `exclude` that no message had, unless an
     earlier run had done some. `already` counts messages that an earlier run into the same destination had
     done; they are in no other number. `seconds` is what the call took. A dry run tells in `names` what the
     EMLs would be called (the first 1,000, relative to the destination), and in `folders` how many each folder
@@ -108,6 +109,7 @@ class Report(NamedTuple):
     names: tuple[str, ...] = ()
     folders: dict[str, int] = {}  # noqa: RUF012
     unmatched: tuple[str, ...] = ()
+    aside: int = 0
 
     def __add__(self, other: object) -> Report:
         """The report of both runs together."""
@@ -182,4 +184,5 @@ class Tally:
             missing=tuple(self.missing),
             refused=counts["refused"],
             unmatched=unmatched,
+            aside=counts["aside"],
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 import unmbox
+from unmbox._destination import aside_of, is_zip
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,8 +41,12 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
     if report.unmatched:
         lines.append(no_message_has(report.unmatched))
     if report.refused:
-        refused = _count(report.refused, "message")
-        lines.append(f"{refused} would be refused there: unmbox report {destination} says why")
+        refused = f"{_count(report.refused, 'message')} would be refused there"
+        lines.append(refused if dry_run else f"{refused}: unmbox report {destination} says why")
+    if report.aside:
+        where = f"in no ZIP, but in {aside_of(destination)}" if is_zip(destination) else "apart, in refused"
+        stand = "would stand" if dry_run else "stands" if report.aside == 1 else "stand"
+        lines.append(f"{_count(report.aside, 'message')} {stand} {where}")
     if report.already:
         lines.append(f"{_count(report.already, 'message')} done by an earlier run")
     if report.collisions:

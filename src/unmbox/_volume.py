@@ -11,14 +11,62 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from unicodedata import normalize
 
 from unmbox._destination import VOLUME_KEY
+from unmbox.errors import UsageError
+from unmbox.naming import PATH_OCTETS_LIMIT
 
 if TYPE_CHECKING:
     import sqlite3
 
+ZIP_SIZE = 480_000_000
+"""Octets of a volume at most, by default: importers stop at 500 MB, and not all of them say which."""
+ZIP_ENTRIES = 10_000
+ZIP_NAMES = ("utf-8", "ascii")
+ZIP_METHODS = ("deflated", "stored")
+MOST_OCTETS = 2_000_000_000
+"""No volume may be larger: there are readers without ZIP64 that count in 31 bits (APPNOTE 4.4.8)."""
+MOST_ENTRIES = 65_535
+
 END = 22
 """Octets of the record that ends a volume, without a comment (APPNOTE 4.3.16)."""
+_ENTRY = 30 + 46  # local and central header without the name (APPNOTE 4.3.7, 4.3.12)
 _PIECE = 1 << 16
 _UNDATED = (1980, 1, 1, 0, 0, 0)  # DOS time begins there
+
+
+class Limits(NamedTuple):
+    """What a volume may hold, and what its entries are called: the arguments of `ZipSink`."""
+
+    size: int = ZIP_SIZE
+    entries: int = ZIP_ENTRIES
+    names: str = "utf-8"
+    method: str = "deflated"
+
+    def check(self) -> Limits:
+        """These limits. Raises `UsageError` where no volume can have them."""
+        if not 1000 <= self.size <= MOST_OCTETS:
+            raise UsageError(f"a ZIP volume has 1,000 to {MOST_OCTETS:,} octets, not {self.size:,}")
+        if not 1 <= self.entries <= MOST_ENTRIES:
+            raise UsageError(f"a ZIP volume has 1 to {MOST_ENTRIES:,} entries, not {self.entries:,}")
+        if self.names not in ZIP_NAMES:
+            raise UsageError(f"unknown names {self.names!r}: choose one of {', '.join(ZIP_NAMES)}")
+        if self.method not in ZIP_METHODS:
+            raise UsageError(f"unknown method {self.method!r}: choose one of {', '.join(ZIP_METHODS)}")
+        return self
+
+    def bound(self, octets: int, count: int, name: int = PATH_OCTETS_LIMIT) -> int:
+        """Octets that messages take at most, without the end of the volume."""
+        if self.method == "deflated":  # what cannot be deflated grows (deflateBound() of zlib)
+            octets += (octets >> 10) + 64 * count
+        return octets + count * (_ENTRY + 2 * name)
+
+    def name(self, path: str, size: int, aside: str) -> str:
+        """What a message of `size` octets is called: an entry, or a file of the folder `aside`."""
+        if path.startswith(aside + "/"):
+            return path
+        if self.names == "ascii" and not path.isascii():
+            path = ascii_path(path)
+        too_large = self.bound(size, 1, len(path.encode("utf-8", "surrogatepass"))) + END > self.size
+        return f"{aside}/{path}" if too_large else path
 
 
 class Volume(NamedTuple):

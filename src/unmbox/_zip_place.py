@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable
 
 from unmbox._destination import VOLUME_KEY
-from unmbox._place import Place, in_the_way
+from unmbox._place import Place, among, in_the_way
 from unmbox._schema import our_errors
 from unmbox._volume import Volume, volumes_of
 from unmbox.errors import DestinationError
@@ -107,6 +107,14 @@ class ZipPlace(Place):
     def beside(self, path: str) -> str:
         """The name for what an importer must not find."""
         return f"{self._zips.aside}/{path}"
+
+    def among(self, path: str) -> str:
+        """The name for a message that goes into a volume if it can."""
+        return among(path, self._zips.aside)
+
+    def is_apart(self, path: str) -> bool:
+        """Whether a message of this name stands in no volume."""
+        return self._is_file(path)
 
     def volume(self, path: str) -> str | None:
         """The volume that what is written now under this name goes into, if it does."""

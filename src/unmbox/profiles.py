@@ -5,6 +5,7 @@ A profile is an object with these members, all but `name` and `title` optional:
 - `name`, `title`, `about`: how it is called, what it is, how the EMLs get there.
 - `options`: what `convert` is to do where its caller does not say: see `OPTIONS`.
 - `folders`: the name of the folder of each of `ROLES`; null makes none (``"user": null``: labels make none).
+  Where it is there, `labels` is ``"primary"`` unless `options` say otherwise.
 - `force`: codes of repairs that are made even where a signature breaks, and of `BODY_REPAIRS`, which else
   are never made.
 - `checks`: what would be refused: see `CHECKS`.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,8 @@ from unmbox.errors import UsageError
 DATA = Path(__file__).with_name("profiles_data")
 BODY_REPAIRS = ("body-nul", "body-bare-cr")
 """What may be forced in bodies: NULs are dropped, lone CRs become line ends."""
+_OTHERS = ("filtered", "quarantined")  # what else the manifest lists under in `refusal`
+_is_field_name = re.compile("[!-9;-~]+").fullmatch  # RFC 5322, 2.2
 
 
 def _is_count(value: object) -> bool:
@@ -49,6 +53,14 @@ def _is_texts(value: object) -> bool:
 
 def _is_counts(value: object) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value)) and all(map(_is_count, value.values()))
+
+
+def _is_field_names(value: object) -> bool:
+    return _is_texts(value) and all(map(_is_field_name, value))  # type: ignore[call-overload]  # texts by now
+
+
+def _is_field_counts(value: object) -> bool:
+    return _is_counts(value) and _is_field_names(list(value))  # type: ignore[call-overload]  # an object by now
 
 
 def _is_renaming(value: object) -> bool:
@@ -84,9 +96,9 @@ CHECKS: Mapping[str, Callable[[object], bool]] = MappingProxyType(
         "header_size": _is_count,  # octets of the header block at most
         "header_line": _is_count,  # octets of a line of the header block at most, without its line end
         "fields": _is_count,  # fields of the header block at most
-        "field_size": _is_counts,  # octets of a field's value at most: {"to": 4000}, "*" for all others
-        "required": _is_texts,  # fields that must be there
-        "single": _is_texts,  # fields of which there must be exactly one
+        "field_size": _is_field_counts,  # octets of a field's value at most: {"to": 4000}, "*" for all others
+        "required": _is_field_names,  # fields that must be there
+        "single": _is_field_names,  # fields of which there must be exactly one
         "sender_differs": _is_flag,  # Sender must not be From once more
         "no_nul": _is_flag,
         "no_bare_lf": _is_flag,
@@ -162,9 +174,12 @@ def load(profile: str | os.PathLike[str]) -> Profile:
             )
     try:
         values = json.loads(path.read_bytes())
+        json.dumps(values, ensure_ascii=False).encode()  # half a character would stop the manifest
     except OSError as error:
         raise UsageError(f"the profile {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except UnicodeEncodeError as error:
+        raise UsageError(f"the profile {path}: {error.object[error.start]!r} is half a character") from error
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the profile {path} is no JSON: {error}") from error
     return _checked(values, str(path))
 
@@ -182,6 +197,10 @@ def _checked(values: Any, path: str) -> Profile:
     for member in ("name", "title"):
         if not _is_text(values.get(member)):
             raise fail(f"{member!r} is missing, or no text")
+    if values["name"] in _OTHERS:
+        raise fail(f"'name' cannot be {values['name']!r}: the manifest lists other messages under it")
+    if not isinstance(values.get("about", ""), str):
+        raise fail("'about' must be a text")
     for member, rules in (("options", OPTIONS), ("checks", CHECKS), ("contacts", CONTACTS)):
         for name, value in _members(values, member, fail).items():
             if name not in rules:
@@ -196,14 +215,18 @@ def _checked(values: Any, path: str) -> Profile:
     facts = values.get("facts", [])
     if not (isinstance(facts, list) and all(map(_is_fact, facts))):
         raise fail("'facts' must be an array of objects with about (an array), says, and source (or null)")
+    folders = values.get("folders", {})
+    checks = values.get("checks", {})
+    if sizes := checks.get("field_size"):
+        checks = {**checks, "field_size": {name.lower(): size for name, size in sizes.items()}}
     return Profile(
         name=values["name"],
         title=values["title"],
-        about=str(values.get("about", "")),
-        options=values.get("options", {}),
-        folders=values.get("folders", {}),
+        about=values.get("about", ""),
+        options={**({"labels": "primary"} if folders else {}), **values.get("options", {})},
+        folders=folders,
         force=frozenset(values.get("force", [])),
-        checks=values.get("checks", {}),
+        checks=checks,
         contacts=values.get("contacts", {}),
         facts=tuple(Fact(tuple(fact["about"]), fact["says"], fact["source"]) for fact in facts),
     )

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from unmbox._destination import aside_of
-from unmbox._volume import END, Volume, ascii_path, dos_time, volume_of
+from unmbox._volume import END, ZIP_ENTRIES, ZIP_SIZE, Limits, Volume, dos_time, volume_of
 from unmbox.errors import DestinationError, UsageError
-from unmbox.naming import PATH_OCTETS_LIMIT
 from unmbox.sinks import _NO_NAMES, _NO_PATH, Dated, DirectorySink, _explain, _refusal
 
 if TYPE_CHECKING:
@@ -28,17 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ZipSink", "ZipTarget"]
 
-ZIP_SIZE = 480_000_000
-"""Octets of a volume at most, by default: importers stop at 500 MB, and not all of them say which."""
-ZIP_ENTRIES = 10_000
-ZIP_NAMES = ("utf-8", "ascii")
-ZIP_METHODS = ("deflated", "stored")
-MOST_OCTETS = 2_000_000_000
-"""No volume may be larger: there are readers without ZIP64 that count in 31 bits (APPNOTE 4.4.8)."""
-MOST_ENTRIES = 65_535
-
 _METHODS = {"deflated": 8, "stored": 0}  # APPNOTE 4.4.5
-_ENTRY = 30 + 46  # local and central header without the name (APPNOTE 4.3.7, 4.3.12)
 _GATHERED = 1 << 20  # octets of a message in memory; the rest goes to a file without a name
 _PIECE = 1 << 16
 
@@ -73,7 +62,7 @@ class ZipSink:
         first: int = 1,
         replace: Callable[[str], bool] | bool = False,
     ) -> None:
-        check_volumes(size=size, entries=entries, names=names, method=method)
+        self._limits = Limits(size, entries, names, method).check()
         self.path = os.fsdecode(path)
         whole = Path(self.path).absolute()
         self.folder = whole.parent
@@ -81,10 +70,6 @@ class ZipSink:
         self.number = first
         """The number of the volume under way, or of the next one."""
         self.aside = aside_of(whole)
-        self._size = size
-        self._entries = entries
-        self._ascii = names == "ascii"
-        self._method = method
         self._durable = durable
         self._replace = replace
         self._beside: DirectorySink | None = None
@@ -134,18 +119,13 @@ class ZipSink:
 
     def name(self, name: str, size: int) -> str:
         """The name that a message of `size` octets gets if it is committed as `name`."""
-        if name.startswith(self.aside + "/"):
-            return name
-        if self._ascii and not name.isascii():
-            name = ascii_path(name)
-        too_large = self._bound(size, 1, len(name.encode("utf-8", "surrogatepass"))) + END > self._size
-        return f"{self.aside}/{name}" if too_large else name
+        return self._limits.name(name, size, self.aside)
 
     def fits(self, octets: int, count: int = 1) -> bool:
         """Whether `count` more messages of `octets` in all fit into the volume under way, however named."""
         taken = len(self._zip.infolist()) if self._zip else 0
-        bound = self._position + self._directory + self._bound(octets, count) + END
-        return taken + count <= self._entries and bound <= self._size
+        bound = self._position + self._directory + self._limits.bound(octets, count) + END
+        return taken + count <= self._limits.entries and bound <= self._limits.size
 
     @property
     def is_empty(self) -> bool:
@@ -155,12 +135,6 @@ class ZipSink:
     @property
     def _position(self) -> int:
         return self._file.tell() if self._file else 0
-
-    def _bound(self, octets: int, count: int, name: int = PATH_OCTETS_LIMIT) -> int:
-        """Octets that messages take at most, without the end of the volume."""
-        if self._method == "deflated":  # what cannot be deflated grows (deflateBound() of zlib)
-            octets += (octets >> 10) + 64 * count
-        return octets + count * (_ENTRY + 2 * name)
 
     def end_volume(self, note: Callable[[Volume], object] | None = None) -> Volume | None:
         """Complete the volume under way and give it its name; None if there is none.
@@ -288,7 +262,7 @@ class ZipSink:
         from zipfile import ZipInfo
 
         entry = ZipInfo(name, dos_time(target.message.date))
-        entry.compress_type = _METHODS[self._method]
+        entry.compress_type = _METHODS[self._limits.method]
         entry.create_system = 3  # Unix, wherever this runs, so that the permissions mean something
         entry.external_attr = 0o100644 << 16
         entry.file_size = size
@@ -306,8 +280,8 @@ class ZipSink:
         """Whether a message fits into the volume under way, or there is none."""
         if self._zip is None:
             return True
-        bound = self._position + self._directory + self._bound(size, 1, name) + END
-        return len(self._zip.infolist()) < self._entries and bound <= self._size
+        bound = self._position + self._directory + self._limits.bound(size, 1, name) + END
+        return len(self._zip.infolist()) < self._limits.entries and bound <= self._limits.size
 
 
 class ZipTarget:
@@ -325,12 +299,13 @@ class ZipTarget:
         pieces = self._pieces
         if pieces is None:
             raise UsageError("this EML is committed or discarded; open another target")
-        self.size += len(data)
+        octets = data if isinstance(data, bytes) else bytes(memoryview(data))  # len() of a view counts items
+        self.size += len(octets)
         try:
             if self._file is not None:
-                self._file.write(data)
+                self._file.write(octets)
                 return
-            pieces.append(bytes(data))
+            pieces.append(octets)
             if self.size > _GATHERED:
                 from tempfile import TemporaryFile
 
@@ -399,18 +374,6 @@ def _sync(folder: Path) -> None:
 def _is_there(path: Path) -> bool:
     """Whether the name is taken, be it by a link that leads nowhere."""
     return path.is_symlink() or path.exists()
-
-
-def check_volumes(*, size: int, entries: int, names: str, method: str) -> None:
-    """See that volumes can be so; raises `UsageError` where they cannot."""
-    if not 1000 <= size <= MOST_OCTETS:
-        raise UsageError(f"a ZIP volume has 1,000 to {MOST_OCTETS:,} octets, not {size:,}")
-    if not 1 <= entries <= MOST_ENTRIES:
-        raise UsageError(f"a ZIP volume has 1 to {MOST_ENTRIES:,} entries, not {entries:,}")
-    if names not in ZIP_NAMES:
-        raise UsageError(f"unknown names {names!r}: choose one of {', '.join(ZIP_NAMES)}")
-    if method not in _METHODS:
-        raise UsageError(f"unknown method {method!r}: choose one of {', '.join(ZIP_METHODS)}")
 
 
 def volumes_beside(path: Path) -> list[str]:
