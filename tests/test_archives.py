@@ -226,6 +226,43 @@ def test_names_without_the_flag_of_utf_8(raw: bytes, shown: str, tmp_path: Path)
     assert [message.source for message in unmbox.messages(path)] == [f"{path}!/{shown}"]
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("メール/一覧表.mbox", "メール/一覧表.mbox"),
+        ("受信表", "受信表"),
+        ("schön/für.mbox", ""),
+        ("ﾒｰﾙ表.mbox", ""),
+        ("成功.mbox", ""),
+    ],
+)
+@pytest.mark.parametrize("packed", ["zip", "stream", "tar"])
+def test_letters_of_code_pages_that_end_like_a_backslash(
+    name: str, shown: str, packed: str, tmp_path: Path
+) -> None:
+    """They had made a hidden file of `.mbox`, and of a mailbox without a suffix a folder."""
+    raw = name.encode({"s": "cp850", "成": "big5"}.get(name[0], "cp932"))
+    assert (b"\\" in raw) == (not name.startswith("s"))
+    stand_in = "x" * len(raw)
+    if packed == "tar":
+        info = tarfile.TarInfo(raw.decode("utf-8", "surrogateescape"))
+        octets = mailbox(1)
+        info.size = len(octets)
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
+            archive.addfile(info, io.BytesIO(octets))
+        data = out.getvalue()
+    else:
+        files = {"y\\": b"", stand_in: mailbox(1)}
+        data = zipped(files, streamed=packed == "stream").replace(stand_in.encode(), raw)
+    path = write(tmp_path / f"a.{packed}", data)
+    source = io.BytesIO(data) if packed == "stream" else path
+    found = [message.source for message in unmbox.messages(source)]
+    assert len(found) == 1
+    assert packed == "tar" or found[0].endswith(f"!/{shown}" if shown else "")
+    assert unmbox.convert(source if packed != "stream" else io.BytesIO(data), tmp_path / "eml").written == 1
+
+
 def test_zip64(tmp_path: Path) -> None:
     """Sizes in the fields that 4 GiB need, and the directory's own place in a record of 64 bits."""
     out = io.BytesIO()

@@ -12,6 +12,7 @@ from typing import cast
 
 from unmbox import _log
 from unmbox._destination import is_written
+from unmbox._entry_names import parts_of
 from unmbox._flow import Flow, Rest
 from unmbox._fromline import decide
 from unmbox._packed import FORMATS, Packed, format_of
@@ -278,7 +279,7 @@ def _entry(entry: ZipEntry | TarEntry, note: _Note, *, listing: bool, depth: int
     name = entry.called
     if not _may_be_mail(name, partial(_peeked, entry), top=False):
         # Thunderbird's mailboxes have no suffix: of what cannot be unpacked, only its name could tell.
-        if entry.damage and "." not in name.replace("\\", "/").rpartition("/")[2]:
+        if entry.damage and "." not in parts_of(name)[-1]:
             note(entry.damage)
         return
     entry.group = entry.outer.name
@@ -308,7 +309,7 @@ def _may_be_mail(name: str, peek: Callable[[int], bytes], *, top: bool) -> bool:
     Archives are, too, at the `top`, in a folder that was named, and in another archive; but not what stands
     beside the mail in an export of Google's, where a Drive may be full of them.
     """
-    *folders, base = name.lower().replace("\\", "/").split("/")
+    *folders, base = parts_of(name.lower())
     if base.startswith(".") or "__macosx" in folders:  # ._name: what macOS cannot store elsewhere
         return False
     if base.endswith((*_MAILBOXES, *_SINGLE)) or (not top and is_in_maildir(name, peek)):

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import NamedTuple
 from zlib import crc32
 
+from unmbox._entry_names import names_folder, text_of
 from unmbox._flow import Flow, ahead, cut
 from unmbox._packed import CUT_SHORT, FORMATS, WRONG_SUM, Broken, Inflater, Unpacker, ZipLzma, unpack
 from unmbox._report import Damage
@@ -310,7 +311,7 @@ def _central(flow: Flow, shift: int) -> Record | None:
     kind = mode & 0o170000 if made_by >> 8 == 3 else 0  # of Unix
     # Nothing protects these bits: what is too large for a link or a folder is a file, whatever they say.
     is_file = size > {_LINK: _LONGEST_LINK, _FOLDER: 0}.get(kind, -1)
-    is_file &= not raw.endswith((b"/", b"\\"))
+    is_file &= not names_folder(raw, size)
     return Record(_name(raw, flags, extra), flags, method, crc, packed, size, at + shift, is_file)
 
 
@@ -326,7 +327,7 @@ def _local(flow: Flow) -> Record | None:
     raw, extra = variable[:name_size], variable[name_size:]
     size, packed = _large(extra, [size, packed])
     unknown = bool(flags & _STREAMED) and not packed
-    is_file = not raw.endswith((b"/", b"\\"))
+    is_file = not names_folder(raw, None if unknown else size)
     name = _name(raw, flags, extra)
     if unknown:
         return Record(name, flags, method, crc, None, None, at, is_file)
@@ -353,14 +354,11 @@ def _field(extra: bytes, wanted: int) -> bytes:
 
 
 def _name(raw: bytes, flags: int, extra: bytes) -> str:
-    """The name as text: UTF-8 where it says so or can be, else the DOS code page. It is only ever shown."""
+    """The name as text. It tells what a file may be, and is shown; it is never used as a path."""
     unicode_path = _field(extra, 0x7075)  # Info-ZIP: version, check sum of the name, the name in UTF-8
     if len(unicode_path) > 5 and int.from_bytes(unicode_path[1:5], "little") == crc32(raw):
         raw, flags = unicode_path[5:], _UTF_8
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("utf-8", "backslashreplace") if flags & _UTF_8 else raw.decode("cp437")
+    return raw.decode("utf-8", "backslashreplace") if flags & _UTF_8 else text_of(raw)
 
 
 def _behind_header(flow: Flow) -> bool:
