@@ -615,6 +615,29 @@ def test_a_pipe_beside_a_mailbox_is_no_metadata(tmp_path: Path) -> None:
     assert unmbox.convert(tmp_path / "mail" / "a.mbox", tmp_path / "eml").messages == 1
 
 
+@pytest.mark.parametrize("packed", ["", "zip", "tar"])
+def test_a_dot_before_a_name_hides_no_mail(packed: str, tmp_path: Path) -> None:
+    """As of a letter that is called by its subject; but what macOS puts beside a file is none."""
+    files = {
+        ".NET 8.eml": mail(1).encode(),
+        "...再送.eml": mail(2).encode(),
+        "a/.sent": mailbox(3),
+        "a/.old.mbox": mailbox(4),
+        "a/._to all.eml": mail(5).encode(),
+        "a/._b.eml": b"\0\5\x16\7\0\2\0\0Mac OS X",
+        "a/._c.mbox": b"",
+        "b.eml": mail(6).encode(),
+    }
+    if packed:
+        (tmp_path / "a").write_bytes(zipped(files) if packed == "zip" else tarred(files))
+        check(tmp_path / "a", tmp_path / "eml", 6)
+        (tmp_path / "b").write_bytes(zipped(files, streamed=True))
+        with (tmp_path / "b").open("rb") as file:
+            assert len(list(unmbox.messages(file))) == 6
+    else:
+        check(put(tmp_path / "mail", files), tmp_path / "eml", 6)
+
+
 @pytest.mark.filterwarnings("ignore:PluginImportFixer")  # pygal's; it is asked for the encoding's module
 def test_metadata_in_an_encoding_that_is_none(tmp_path: Path) -> None:
     put(

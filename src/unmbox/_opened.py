@@ -47,6 +47,7 @@ _ELSEWHERE = (
 )
 """What is not read here, by its first octets, and what to do with it."""
 _OUTLOOKS = (".pst", ".ost", ".msg", ".dbx")
+_APPLE_DOUBLE = b"\0\5\x16\7"
 _NO_MAIL = (".patch", ".diff", ".msf", ".emlxpart", ".sqlite")
 """Of files met in a search: patches begin with a From_ line."""
 
@@ -310,7 +311,8 @@ def _may_be_mail(name: str, peek: Callable[[int], bytes], *, top: bool) -> bool:
     beside the mail in an export of Google's, where a Drive may be full of them.
     """
     *folders, base = parts_of(name.lower())
-    if base.startswith(".") or "__macosx" in folders:  # ._name: what macOS cannot store elsewhere
+    # ._name: what macOS cannot store elsewhere. Other dots hide nothing: ".NET.eml" is called by its subject.
+    if "__macosx" in folders or (base.startswith("._") and peek(_HEAD)[:4] in {b"", _APPLE_DOUBLE}):
         return False
     if base.endswith((*_MAILBOXES, *_SINGLE)) or (not top and is_in_maildir(name, peek)):
         return True
