@@ -559,9 +559,24 @@ def test_messages_as_mh_stores_them(tmp_path: Path) -> None:
         "a.mbox": mailbox(4),
     }
     check(put(tmp_path / "Mail", files), tmp_path / "eml", 7)
-    del files["inbox/7"]
     (tmp_path / "mail.tgz").write_bytes(tarred(files, "w:gz"))
-    check(tmp_path / "mail.tgz", tmp_path / "packed-eml", 6)
+    check(tmp_path / "mail.tgz", tmp_path / "packed-eml", 7)
+
+
+def test_what_is_compressed_in_an_archive_and_does_not_say_so(tmp_path: Path) -> None:
+    pack = COMPRESSED["gz"]
+    files = {
+        "new/1600000000.M1P2.host,S=3": pack(mail(1).encode()),
+        "inbox/7": pack(mail(2).encode()),
+        "Mail/Inbox": pack(mailbox(3, 4)),
+        "a.mbox": pack(mailbox(5)),
+    }
+    for number, data in enumerate((tarred(files), zipped(files), zipped(files, streamed=True))):
+        path = tmp_path / f"{number}"
+        path.write_bytes(data)
+        check(path, tmp_path / f"eml-{number}", 5)
+        with path.open("rb") as file:
+            assert len(list(unmbox.messages(file))) == 5
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])

@@ -278,22 +278,26 @@ def _unpacked(
 def _entry(entry: ZipEntry | TarEntry, note: _Note, *, listing: bool, depth: int) -> Iterator[Source | None]:
     """What an archive's file holds, if it is mail."""
     name = entry.called
-    if not _may_be_mail(name, partial(_peeked, entry), top=False):
+    look = partial(_peeked, entry)
+    if not _may_be_mail(name, look, top=False):
         # Thunderbird's mailboxes have no suffix: of what cannot be unpacked, only its name could tell.
         if entry.damage and "." not in parts_of(name)[-1]:
             note(entry.damage)
         return
     entry.group = entry.outer.name
     lower = name.lower()
-    if is_in_maildir(name, entry.peek):
+    if is_in_maildir(name, look):
         yield _of_maildir(entry)
     elif lower.endswith((*_PACKED, *_SEVERAL)):
         yield from _expand(entry, note, listing=listing, depth=depth)
     elif lower.endswith(".emlx") and entry.lasting:
         yield Emlx(entry)
     else:
-        entry.single = lower.endswith(".eml") or is_of_mh(name, entry.peek)
-        yield entry
+        entry.single = lower.endswith(".eml") or is_of_mh(name, look)
+        if format_of(entry.peek(16)):
+            yield from _expand(entry, note, listing=listing, depth=depth)
+        else:
+            yield entry
 
 
 def _of_maildir(entry: ZipEntry | TarEntry) -> Source:
