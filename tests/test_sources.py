@@ -334,6 +334,45 @@ def test_a_maildir_whose_empty_folders_a_copy_has_left_out(tmp_path: Path) -> No
         unmbox.convert(put(tmp_path / "none", {"cur/notes.txt": b"Shopping: eggs\n"}), tmp_path / "third")
 
 
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("new/1600000000.M1P2.host,S=3", {}),
+        ("cur/1600000000.M1P2.host", {}),
+        ("new/1600000000_0.31513.host,U=1,FMD5=7e33429f656f1e6e9d79b29c3f82c57e", {}),
+        ("cur/1600000000.M1P2.host_2,RS", {"answered", "read"}),
+        ("cur/1600000000.M1P2.host\uf0222,F", {"flagged"}),
+    ],
+)
+def test_what_is_left_of_a_maildir(name: str, state: set[str], tmp_path: Path) -> None:
+    """All of it unread, or without flags; as OfflineIMAP names it; with what Windows has for a colon."""
+    files = {name: mail(1).encode()}
+    check(put(tmp_path / "Maildir", files), tmp_path / "eml", 1)
+    with closing(sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite")) as manifest:
+        [[text]] = manifest.execute("SELECT state FROM message").fetchall()
+    assert {key for key, value in json.loads(text).items() if value} == set(state)
+    (tmp_path / "a.tar").write_bytes(tarred({f"home/{key}": value for key, value in files.items()}))
+    check(tmp_path / "a.tar", tmp_path / "packed-eml", 1)
+
+
+def test_a_folder_of_new_letters_is_no_maildir(tmp_path: Path) -> None:
+    files = {"1600000000.eml": mail(1).encode(), "notes.txt": b"To do: all\n", "1600000001.pdf": b"%PDF"}
+    check(put(tmp_path / "new", files), tmp_path / "eml", 1)
+
+
+def test_what_stands_in_a_maildir_beside_its_messages_is_searched(tmp_path: Path) -> None:
+    files = {
+        "cur/1:2,S": mail(1).encode(),
+        "tmp/2": mail(2).encode(),
+        "old.mbox": mailbox(3),
+        "2019.zip": zipped({"a.mbox": mailbox(4)}),
+        "dovecot-uidlist": b"3 V1\n",
+        ".customflags": b"",
+    }
+    (tmp_path / "Maildir/new").mkdir(parents=True)
+    check(put(tmp_path / "Maildir", files), tmp_path / "eml", 3)
+
+
 def test_thunderbird_keeps_what_was_deleted_and_says_so(tmp_path: Path) -> None:
     octets = mailbox(1) + mailbox(2).replace(
         b"Subject:", b"X-Mozilla-Status: 0009\nX-Mozilla-Status2: 0\nSubject:"

@@ -18,7 +18,7 @@ from unmbox._fromline import decide
 from unmbox._packed import FORMATS, Packed, format_of
 from unmbox._remote import Remote, is_url
 from unmbox._report import MAX_DAMAGED, Damage
-from unmbox._search import Emlx, Flags, is_in_maildir, is_of_mh, search
+from unmbox._search import Emlx, Flags, is_in_maildir, is_of_mh, search, within
 from unmbox._takeout import Absent, Takeout, absent, in_order
 from unmbox._tar import TarEntry, is_tar, tar_entries
 from unmbox._vault import Vault
@@ -160,9 +160,9 @@ class Opened:
                 yield source
                 continue
             try:
-                if _may_be_mail(path.name, partial(_within, source), top=True):
+                if _may_be_mail(path.name, partial(within, source), top=True):
                     source.group = str(path.parent)
-                    source.single = is_of_mh(path.name, partial(_within, source))
+                    source.single = is_of_mh(path.name, partial(within, source))
                     yield from self._taken_apart(source, note, listing=listing)
                 elif path.name.lower().endswith(_OUTLOOKS) and (is_no := _no_source("", source.read(0, 16))):
                     note(Damage(source.name, None, is_no))
@@ -326,15 +326,6 @@ def _may_be_mail(name: str, peek: Callable[[int], bytes], *, top: bool) -> bool:
     if base.endswith(_SEVERAL) or stem.endswith(".tar"):
         return top or Takeout.of(base) is not None or "takeout" not in folders
     return is_of_mh(base, peek) or (not base.endswith(_NO_MAIL) and _is_mbox(peek(_HEAD)))
-
-
-def _within(source: Source, size: int) -> bytes:
-    """The first octets of a file, or of what it unpacks to."""
-    head = source.read(0, size)
-    if form := format_of(head):
-        with suppress(UsageError):  # what is missing to unpack it is not missed by mail
-            return Packed(source, form).read(0, size)
-    return head
 
 
 def _peeked(entry: ZipEntry | TarEntry, size: int) -> bytes:
