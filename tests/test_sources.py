@@ -442,6 +442,17 @@ def test_a_part_that_stands_beside_is_named_and_one_that_was_read_is_not(tmp_pat
     assert second.missing == ()
 
 
+def test_a_part_that_stands_behind_a_missing_one_is_named(tmp_path: Path) -> None:
+    """And one that was downloaded twice, under the browser's name for it."""
+    for name in (part(1), part(4).replace(".zip", " (1).zip")):
+        put(tmp_path, {name: zipped({"Takeout/a.mbox": mailbox(1)})})
+    put(tmp_path, {part(3) + ".crdownload": b"PK", part(4) + ".part": b"PK"})
+    report = unmbox.convert(tmp_path / part(1), tmp_path / "eml")
+    assert [sentence.split(":")[0] for sentence in report.missing] == [part(2), part(3), part(4)]
+    for words, sentence in zip(("download it", "to its end", "(1).zip"), report.missing, strict=True):
+        assert words in sentence
+
+
 def test_a_part_without_mail_is_no_fault(tmp_path: Path) -> None:
     put(tmp_path, {part(1): zipped({"Takeout/Photos/a.jpg": b"\xff\xd8"}), part(2): zipped(TAKEOUT)})
     report = unmbox.convert([tmp_path / part(1), tmp_path / part(2)], tmp_path / "eml")
