@@ -596,15 +596,16 @@ def test_a_name_that_comes_twice_in_a_tar(tmp_path: Path) -> None:
     check(write(tmp_path / "a.tar", out.getvalue()), tmp_path / "eml", 12)
 
 
-def test_an_encrypted_entry(tmp_path: Path) -> None:
-    data = bytearray(zipped({"a.mbox": mailbox(1), "b.mbox": mailbox(2)}))
+@pytest.mark.parametrize("name", ["a.mbox", "a.mbox.gz", "a.zip", "a.tgz"])
+def test_an_encrypted_entry(name: str, tmp_path: Path) -> None:
+    data = bytearray(zipped({name: mailbox(1), "b.mbox": mailbox(2)}))
     for sign, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         data[data.index(sign) + at] |= 1
     path = write(tmp_path / "a.zip", bytes(data))
     for source in (path, io.BytesIO(bytes(data))):
         report = unmbox.convert(source, tmp_path / f"eml-{source == path}")
         assert report.messages == 1
-        assert report.damaged[0].source.endswith("!/a.mbox")
+        assert report.damaged[0].source.endswith(f"!/{name}")
         assert "encrypted" in report.damaged[0].reason
 
 

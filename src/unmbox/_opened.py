@@ -199,6 +199,7 @@ def _parts_in_order(given: list[SourceLike]) -> list[SourceLike]:
 def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> Iterator[Source | None]:
     """The mailboxes and messages in a source: itself, or what an archive holds or a file unpacks to."""
     called = "" if isinstance(source, Packed) else source.called.lower()
+    given = source
     if not source.lasting:
         if listing:
             yield None
@@ -214,7 +215,9 @@ def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> It
         # An entry that stands in a flow is read once.
         head = source.peek(_HEAD) if isinstance(source, (ZipEntry, TarEntry)) else source.read(0, _HEAD)
     form = format_of(head)
-    if why := _no_source(called, head):
+    if not head and given.damage:  # as of an encrypted entry
+        note(given.damage)
+    elif why := _no_source(called, head):
         note(Damage(source.name, None, why))
     elif form and depth < _DEEP:
         yield from _unpacked(Packed(source, form), source.called, note, listing=listing, depth=depth + 1)
