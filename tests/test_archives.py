@@ -318,6 +318,24 @@ def test_tar_archives_that_were_joined(behind: bytes, tmp_path: Path) -> None:
     check(write(tmp_path / "joined.tar.gz", COMPRESSED["gz"](data)), tmp_path / "gz-eml", 3)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_zip_archives_that_were_joined(streamed: bool, tmp_path: Path) -> None:
+    """As of an export's parts; the directory at the end knows of the last one alone."""
+    archives = [
+        zipped({"a.mbox": mailbox(n), "b.mbox": mailbox(n + 10)}, streamed=streamed) for n in (1, 2, 3)
+    ]
+    path = write(tmp_path / "a.zip", b"".join(archives))
+    check(path, tmp_path / "eml", 6)
+    assert list(sources_of(tmp_path / "eml"))[:3] == [
+        f"{path}!/{n}" for n in ("a.mbox", "b.mbox", "a.mbox#2")
+    ]
+    with path.open("rb") as file:
+        assert len(list(unmbox.messages(file))) == 6
+    report = unmbox.convert(write(tmp_path / "b.zip", archives[0][:-30] + archives[1]), tmp_path / "cut")
+    assert report.messages == 2
+    assert "another archive begins here" in report.damaged[0].reason
+
+
 def test_an_archive_behind_a_program(tmp_path: Path) -> None:
     path = write(tmp_path / "shifted.zip", b"PK00" + zipped(TAKEOUT))
     check(path, tmp_path / "eml", IN_TAKEOUT)
