@@ -446,7 +446,7 @@ def test_a_part_that_stands_behind_a_missing_one_is_named(tmp_path: Path) -> Non
     """And one that was downloaded twice, under the browser's name for it."""
     for name in (part(1), part(4).replace(".zip", " (1).zip")):
         put(tmp_path, {name: zipped({"Takeout/a.mbox": mailbox(1)})})
-    put(tmp_path, {part(3) + ".crdownload": b"PK", part(4) + ".part": b"PK"})
+    put(tmp_path, {part(3) + ".crdownload": b"PK", part(4) + ".part": b"PK", part(5, ".tgz"): b"\x1f\x8b"})
     report = unmbox.convert(tmp_path / part(1), tmp_path / "eml")
     assert [sentence.split(":")[0] for sentence in report.missing] == [part(2), part(3), part(4)]
     for words, sentence in zip(("download it", "to its end", "(1).zip"), report.missing, strict=True):

@@ -59,9 +59,10 @@ def absent(parts: Iterable[Takeout]) -> Iterator[Absent]:
         groups.setdefault(part.stem.lower(), []).append(part)
     for stem, group in groups.items():
         numbers = {part.number for part in group}
+        suffixes = {part.suffix.lower() for part in group}
         beside: dict[int, str] = {}
         for folder in sorted({part.folder for part in group}):
-            beside = {**_beside(folder, stem), **beside}
+            beside = {**_beside(folder, stem, suffixes), **beside}
         first = group[0]
         for number in range(1, max(*numbers, *beside) + 1):
             if number not in numbers:
@@ -73,14 +74,14 @@ def absent(parts: Iterable[Takeout]) -> Iterator[Absent]:
                 yield Absent(first.name(number), f"{first.name(number)}: {found}")
 
 
-def _beside(folder: Path, stem: str) -> dict[int, str]:
+def _beside(folder: Path, stem: str, suffixes: set[str]) -> dict[int, str]:
     """What there is of an export in a folder: a sentence for the number of each part."""
     found: dict[int, str] = {}
     with suppress(OSError, ValueError):  # of a URL or an archive it is no folder
         for name in sorted(path.name for path in folder.iterdir()):
             whole = name.removesuffix(next((end for end in _UNFINISHED if name.endswith(end)), ""))
             part = Takeout.of(whole)
-            if part is None or part.stem.lower() != stem:
+            if part is None or part.stem.lower() != stem or part.suffix.lower() not in suffixes:
                 continue
             if whole == name:
                 called = "" if name == part.name(part.number) else f", called {name}"
