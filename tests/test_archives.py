@@ -226,6 +226,43 @@ def test_names_without_the_flag_of_utf_8(raw: bytes, shown: str, tmp_path: Path)
     assert [message.source for message in unmbox.messages(path)] == [f"{path}!/{shown}"]
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("メール/一覧表.mbox", "メール/一覧表.mbox"),
+        ("受信表", "受信表"),
+        ("schön/für.mbox", ""),
+        ("ﾒｰﾙ表.mbox", ""),
+        ("成功.mbox", ""),
+    ],
+)
+@pytest.mark.parametrize("packed", ["zip", "stream", "tar"])
+def test_letters_of_code_pages_that_end_like_a_backslash(
+    name: str, shown: str, packed: str, tmp_path: Path
+) -> None:
+    """They had made a hidden file of `.mbox`, and of a mailbox without a suffix a folder."""
+    raw = name.encode({"s": "cp850", "成": "big5"}.get(name[0], "cp932"))
+    assert (b"\\" in raw) == (not name.startswith("s"))
+    stand_in = "x" * len(raw)
+    if packed == "tar":
+        info = tarfile.TarInfo(raw.decode("utf-8", "surrogateescape"))
+        octets = mailbox(1)
+        info.size = len(octets)
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
+            archive.addfile(info, io.BytesIO(octets))
+        data = out.getvalue()
+    else:
+        files = {"y\\": b"", stand_in: mailbox(1)}
+        data = zipped(files, streamed=packed == "stream").replace(stand_in.encode(), raw)
+    path = write(tmp_path / f"a.{packed}", data)
+    source = io.BytesIO(data) if packed == "stream" else path
+    found = [message.source for message in unmbox.messages(source)]
+    assert len(found) == 1
+    assert packed == "tar" or found[0].endswith(f"!/{shown}" if shown else "")
+    assert unmbox.convert(source if packed != "stream" else io.BytesIO(data), tmp_path / "eml").written == 1
+
+
 def test_zip64(tmp_path: Path) -> None:
     """Sizes in the fields that 4 GiB need, and the directory's own place in a record of 64 bits."""
     out = io.BytesIO()
@@ -279,6 +316,24 @@ def test_tar_archives_that_were_joined(behind: bytes, tmp_path: Path) -> None:
     data = tarred({"a.mbox": mailbox(1)}) + tarred({"a.mbox": mailbox(2), "b.mbox": mailbox(3)}) + behind
     check(write(tmp_path / "joined.tar", data), tmp_path / "eml", 3)
     check(write(tmp_path / "joined.tar.gz", COMPRESSED["gz"](data)), tmp_path / "gz-eml", 3)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_zip_archives_that_were_joined(streamed: bool, tmp_path: Path) -> None:
+    """As of an export's parts; the directory at the end knows of the last one alone."""
+    archives = [
+        zipped({"a.mbox": mailbox(n), "b.mbox": mailbox(n + 10)}, streamed=streamed) for n in (1, 2, 3)
+    ]
+    path = write(tmp_path / "a.zip", b"".join(archives))
+    check(path, tmp_path / "eml", 6)
+    assert list(sources_of(tmp_path / "eml"))[:3] == [
+        f"{path}!/{n}" for n in ("a.mbox", "b.mbox", "a.mbox#2")
+    ]
+    with path.open("rb") as file:
+        assert len(list(unmbox.messages(file))) == 6
+    report = unmbox.convert(write(tmp_path / "b.zip", archives[0][:-30] + archives[1]), tmp_path / "cut")
+    assert report.messages == 2
+    assert "another archive begins here" in report.damaged[0].reason
 
 
 def test_an_archive_behind_a_program(tmp_path: Path) -> None:
@@ -559,15 +614,16 @@ def test_a_name_that_comes_twice_in_a_tar(tmp_path: Path) -> None:
     check(write(tmp_path / "a.tar", out.getvalue()), tmp_path / "eml", 12)
 
 
-def test_an_encrypted_entry(tmp_path: Path) -> None:
-    data = bytearray(zipped({"a.mbox": mailbox(1), "b.mbox": mailbox(2)}))
+@pytest.mark.parametrize("name", ["a.mbox", "a.mbox.gz", "a.zip", "a.tgz"])
+def test_an_encrypted_entry(name: str, tmp_path: Path) -> None:
+    data = bytearray(zipped({name: mailbox(1), "b.mbox": mailbox(2)}))
     for sign, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         data[data.index(sign) + at] |= 1
     path = write(tmp_path / "a.zip", bytes(data))
     for source in (path, io.BytesIO(bytes(data))):
         report = unmbox.convert(source, tmp_path / f"eml-{source == path}")
         assert report.messages == 1
-        assert report.damaged[0].source.endswith("!/a.mbox")
+        assert report.damaged[0].source.endswith(f"!/{name}")
         assert "encrypted" in report.damaged[0].reason
 
 

@@ -43,7 +43,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "_head _selection",
         "_window _judge _parser _single",
         "_writer _checks",
-        "sources _flow _packed _tar _zip _search _takeout _vault _remote _opened",
+        "sources _flow _packed _entry_names _tar _zip_records _zip _search _takeout _vault _remote _opened",
         "_volume sinks zips",
         "_hashing _turns _dedup_rows _dedup_sqlite dedup _schema _record _replays manifest",
     ),

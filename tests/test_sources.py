@@ -334,6 +334,45 @@ def test_a_maildir_whose_empty_folders_a_copy_has_left_out(tmp_path: Path) -> No
         unmbox.convert(put(tmp_path / "none", {"cur/notes.txt": b"Shopping: eggs\n"}), tmp_path / "third")
 
 
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("new/1600000000.M1P2.host,S=3", {}),
+        ("cur/1600000000.M1P2.host", {}),
+        ("new/1600000000_0.31513.host,U=1,FMD5=7e33429f656f1e6e9d79b29c3f82c57e", {}),
+        ("cur/1600000000.M1P2.host_2,RS", {"answered", "read"}),
+        ("cur/1600000000.M1P2.host\uf0222,F", {"flagged"}),
+    ],
+)
+def test_what_is_left_of_a_maildir(name: str, state: set[str], tmp_path: Path) -> None:
+    """All of it unread, or without flags; as OfflineIMAP names it; with what Windows has for a colon."""
+    files = {name: mail(1).encode()}
+    check(put(tmp_path / "Maildir", files), tmp_path / "eml", 1)
+    with closing(sqlite3.connect(tmp_path / "eml/unmbox-manifest.sqlite")) as manifest:
+        [[text]] = manifest.execute("SELECT state FROM message").fetchall()
+    assert {key for key, value in json.loads(text).items() if value} == set(state)
+    (tmp_path / "a.tar").write_bytes(tarred({f"home/{key}": value for key, value in files.items()}))
+    check(tmp_path / "a.tar", tmp_path / "packed-eml", 1)
+
+
+def test_a_folder_of_new_letters_is_no_maildir(tmp_path: Path) -> None:
+    files = {"1600000000.eml": mail(1).encode(), "notes.txt": b"To do: all\n", "1600000001.pdf": b"%PDF"}
+    check(put(tmp_path / "new", files), tmp_path / "eml", 1)
+
+
+def test_what_stands_in_a_maildir_beside_its_messages_is_searched(tmp_path: Path) -> None:
+    files = {
+        "cur/1:2,S": mail(1).encode(),
+        "tmp/2": mail(2).encode(),
+        "old.mbox": mailbox(3),
+        "2019.zip": zipped({"a.mbox": mailbox(4)}),
+        "dovecot-uidlist": b"3 V1\n",
+        ".customflags": b"",
+    }
+    (tmp_path / "Maildir/new").mkdir(parents=True)
+    check(put(tmp_path / "Maildir", files), tmp_path / "eml", 3)
+
+
 def test_thunderbird_keeps_what_was_deleted_and_says_so(tmp_path: Path) -> None:
     octets = mailbox(1) + mailbox(2).replace(
         b"Subject:", b"X-Mozilla-Status: 0009\nX-Mozilla-Status2: 0\nSubject:"
@@ -401,6 +440,17 @@ def test_a_part_that_stands_beside_is_named_and_one_that_was_read_is_not(tmp_pat
     (tmp_path / part(1, ".tgz")).unlink()
     second = unmbox.convert([tmp_path / part(number, ".tgz") for number in (2, 3)], tmp_path / "eml")
     assert second.missing == ()
+
+
+def test_a_part_that_stands_behind_a_missing_one_is_named(tmp_path: Path) -> None:
+    """And one that was downloaded twice, under the browser's name for it."""
+    for name in (part(1), part(4).replace(".zip", " (1).zip")):
+        put(tmp_path, {name: zipped({"Takeout/a.mbox": mailbox(1)})})
+    put(tmp_path, {part(3) + ".crdownload": b"PK", part(4) + ".part": b"PK", part(5, ".tgz"): b"\x1f\x8b"})
+    report = unmbox.convert(tmp_path / part(1), tmp_path / "eml")
+    assert [sentence.split(":")[0] for sentence in report.missing] == [part(2), part(3), part(4)]
+    for words, sentence in zip(("download it", "to its end", "(1).zip"), report.missing, strict=True):
+        assert words in sentence
 
 
 def test_a_part_without_mail_is_no_fault(tmp_path: Path) -> None:
@@ -559,9 +609,24 @@ def test_messages_as_mh_stores_them(tmp_path: Path) -> None:
         "a.mbox": mailbox(4),
     }
     check(put(tmp_path / "Mail", files), tmp_path / "eml", 7)
-    del files["inbox/7"]
     (tmp_path / "mail.tgz").write_bytes(tarred(files, "w:gz"))
-    check(tmp_path / "mail.tgz", tmp_path / "packed-eml", 6)
+    check(tmp_path / "mail.tgz", tmp_path / "packed-eml", 7)
+
+
+def test_what_is_compressed_in_an_archive_and_does_not_say_so(tmp_path: Path) -> None:
+    pack = COMPRESSED["gz"]
+    files = {
+        "new/1600000000.M1P2.host,S=3": pack(mail(1).encode()),
+        "inbox/7": pack(mail(2).encode()),
+        "Mail/Inbox": pack(mailbox(3, 4)),
+        "a.mbox": pack(mailbox(5)),
+    }
+    for number, data in enumerate((tarred(files), zipped(files), zipped(files, streamed=True))):
+        path = tmp_path / f"{number}"
+        path.write_bytes(data)
+        check(path, tmp_path / f"eml-{number}", 5)
+        with path.open("rb") as file:
+            assert len(list(unmbox.messages(file))) == 5
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
@@ -613,6 +678,29 @@ def test_a_pipe_beside_a_mailbox_is_no_metadata(tmp_path: Path) -> None:
     put(tmp_path / "mail", {"a.mbox": mailbox(1)})
     os.mkfifo(tmp_path / "mail" / "a-metadata.xml")
     assert unmbox.convert(tmp_path / "mail" / "a.mbox", tmp_path / "eml").messages == 1
+
+
+@pytest.mark.parametrize("packed", ["", "zip", "tar"])
+def test_a_dot_before_a_name_hides_no_mail(packed: str, tmp_path: Path) -> None:
+    """As of a letter that is called by its subject; but what macOS puts beside a file is none."""
+    files = {
+        ".NET 8.eml": mail(1).encode(),
+        "...再送.eml": mail(2).encode(),
+        "a/.sent": mailbox(3),
+        "a/.old.mbox": mailbox(4),
+        "a/._to all.eml": mail(5).encode(),
+        "a/._b.eml": b"\0\5\x16\7\0\2\0\0Mac OS X",
+        "a/._c.mbox": b"",
+        "b.eml": mail(6).encode(),
+    }
+    if packed:
+        (tmp_path / "a").write_bytes(zipped(files) if packed == "zip" else tarred(files))
+        check(tmp_path / "a", tmp_path / "eml", 6)
+        (tmp_path / "b").write_bytes(zipped(files, streamed=True))
+        with (tmp_path / "b").open("rb") as file:
+            assert len(list(unmbox.messages(file))) == 6
+    else:
+        check(put(tmp_path / "mail", files), tmp_path / "eml", 6)
 
 
 @pytest.mark.filterwarnings("ignore:PluginImportFixer")  # pygal's; it is asked for the encoding's module

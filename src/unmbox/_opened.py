@@ -12,12 +12,13 @@ from typing import cast
 
 from unmbox import _log
 from unmbox._destination import is_written
+from unmbox._entry_names import parts_of
 from unmbox._flow import Flow, Rest
 from unmbox._fromline import decide
 from unmbox._packed import FORMATS, Packed, format_of
 from unmbox._remote import Remote, is_url
 from unmbox._report import MAX_DAMAGED, Damage
-from unmbox._search import Emlx, Flags, is_in_maildir, is_of_mh, search
+from unmbox._search import Emlx, Flags, is_in_maildir, is_of_mh, search, within
 from unmbox._takeout import Absent, Takeout, absent, in_order
 from unmbox._tar import TarEntry, is_tar, tar_entries
 from unmbox._vault import Vault
@@ -46,6 +47,7 @@ _ELSEWHERE = (
 )
 """What is not read here, by its first octets, and what to do with it."""
 _OUTLOOKS = (".pst", ".ost", ".msg", ".dbx")
+_APPLE_DOUBLE = b"\0\5\x16\7"
 _NO_MAIL = (".patch", ".diff", ".msf", ".emlxpart", ".sqlite")
 """Of files met in a search: patches begin with a From_ line."""
 
@@ -158,9 +160,9 @@ class Opened:
                 yield source
                 continue
             try:
-                if _may_be_mail(path.name, partial(_within, source), top=True):
+                if _may_be_mail(path.name, partial(within, source), top=True):
                     source.group = str(path.parent)
-                    source.single = is_of_mh(path.name, partial(_within, source))
+                    source.single = is_of_mh(path.name, partial(within, source))
                     yield from self._taken_apart(source, note, listing=listing)
                 elif path.name.lower().endswith(_OUTLOOKS) and (is_no := _no_source("", source.read(0, 16))):
                     note(Damage(source.name, None, is_no))
@@ -197,6 +199,7 @@ def _parts_in_order(given: list[SourceLike]) -> list[SourceLike]:
 def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> Iterator[Source | None]:
     """The mailboxes and messages in a source: itself, or what an archive holds or a file unpacks to."""
     called = "" if isinstance(source, Packed) else source.called.lower()
+    given = source
     if not source.lasting:
         if listing:
             yield None
@@ -212,7 +215,9 @@ def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> It
         # An entry that stands in a flow is read once.
         head = source.peek(_HEAD) if isinstance(source, (ZipEntry, TarEntry)) else source.read(0, _HEAD)
     form = format_of(head)
-    if why := _no_source(called, head):
+    if not head and given.damage:  # as of an encrypted entry
+        note(given.damage)
+    elif why := _no_source(called, head):
         note(Damage(source.name, None, why))
     elif form and depth < _DEEP:
         yield from _unpacked(Packed(source, form), source.called, note, listing=listing, depth=depth + 1)
@@ -276,22 +281,26 @@ def _unpacked(
 def _entry(entry: ZipEntry | TarEntry, note: _Note, *, listing: bool, depth: int) -> Iterator[Source | None]:
     """What an archive's file holds, if it is mail."""
     name = entry.called
-    if not _may_be_mail(name, partial(_peeked, entry), top=False):
+    look = partial(_peeked, entry)
+    if not _may_be_mail(name, look, top=False):
         # Thunderbird's mailboxes have no suffix: of what cannot be unpacked, only its name could tell.
-        if entry.damage and "." not in name.replace("\\", "/").rpartition("/")[2]:
+        if entry.damage and "." not in parts_of(name)[-1]:
             note(entry.damage)
         return
     entry.group = entry.outer.name
     lower = name.lower()
-    if is_in_maildir(name, entry.peek):
+    if is_in_maildir(name, look):
         yield _of_maildir(entry)
     elif lower.endswith((*_PACKED, *_SEVERAL)):
         yield from _expand(entry, note, listing=listing, depth=depth)
     elif lower.endswith(".emlx") and entry.lasting:
         yield Emlx(entry)
     else:
-        entry.single = lower.endswith(".eml") or is_of_mh(name, entry.peek)
-        yield entry
+        entry.single = lower.endswith(".eml") or is_of_mh(name, look)
+        if format_of(entry.peek(16)):
+            yield from _expand(entry, note, listing=listing, depth=depth)
+        else:
+            yield entry
 
 
 def _of_maildir(entry: ZipEntry | TarEntry) -> Source:
@@ -308,8 +317,9 @@ def _may_be_mail(name: str, peek: Callable[[int], bytes], *, top: bool) -> bool:
     Archives are, too, at the `top`, in a folder that was named, and in another archive; but not what stands
     beside the mail in an export of Google's, where a Drive may be full of them.
     """
-    *folders, base = name.lower().replace("\\", "/").split("/")
-    if base.startswith(".") or "__macosx" in folders:  # ._name: what macOS cannot store elsewhere
+    *folders, base = parts_of(name.lower())
+    # ._name: what macOS cannot store elsewhere. Other dots hide nothing: ".NET.eml" is called by its subject.
+    if "__macosx" in folders or (base.startswith("._") and peek(_HEAD)[:4] in {b"", _APPLE_DOUBLE}):
         return False
     if base.endswith((*_MAILBOXES, *_SINGLE)) or (not top and is_in_maildir(name, peek)):
         return True
@@ -319,15 +329,6 @@ def _may_be_mail(name: str, peek: Callable[[int], bytes], *, top: bool) -> bool:
     if base.endswith(_SEVERAL) or stem.endswith(".tar"):
         return top or Takeout.of(base) is not None or "takeout" not in folders
     return is_of_mh(base, peek) or (not base.endswith(_NO_MAIL) and _is_mbox(peek(_HEAD)))
-
-
-def _within(source: Source, size: int) -> bytes:
-    """The first octets of a file, or of what it unpacks to."""
-    head = source.read(0, size)
-    if form := format_of(head):
-        with suppress(UsageError):  # what is missing to unpack it is not missed by mail
-            return Packed(source, form).read(0, size)
-    return head
 
 
 def _peeked(entry: ZipEntry | TarEntry, size: int) -> bytes:

@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from unmbox._fromline import begins_header
 from unmbox._packed import Packed, format_of
 from unmbox._report import Damage
 from unmbox._scratch import scratch
-from unmbox.errors import SourceError
+from unmbox.errors import SourceError, UsageError
 from unmbox.labels import Beside
 from unmbox.sources import CHUNK, Identity, Part, Source, uri_of
 
@@ -28,9 +29,11 @@ _FIRST = 1 << 14
 """Octets of a file that tell whether it is a message."""
 _FLAGS = {"D": "draft", "F": "flagged", "P": "forwarded", "R": "answered", "S": "read", "T": "deleted"}
 _SKIPPED = {"tmp"}
-_INFO = re.compile(r"[:;!]2,[A-Za-z]*$")
+# The last three stand for a colon on Windows, as 7-Zip, Samba and Cygwin write one.
+_MARKS = ":;!_\uf022\uf03a"
+_INFO = re.compile(rf"[{_MARKS}]2,[A-Za-z]*$")
 # A message of a Maildir, as tools that pack up an account have it: 1234567890.M1P2.host,S=3:2,S
-_IN_MAILDIR = re.compile(r"(?:.*[/\\])?(?:cur|new)[/\\](\d{9,}\.)?[^/\\]+", re.DOTALL).fullmatch
+_IN_MAILDIR = re.compile(r"(?:.*[/\\])?(?:cur|new)[/\\](\d{9,}[._])?[^/\\]+", re.DOTALL).fullmatch
 _OF_MH = re.compile(r"(?:.*[/\\])?\d{1,10}\.?", re.DOTALL).fullmatch  # and of Cyrus, with the dot
 
 
@@ -62,7 +65,7 @@ def search(
                         yield from _messages(path, note)
                     elif not (maildir and name in _SKIPPED) and not passed(uri_of(path)):
                         yield from search(path, passed, note, in_maildir=maildir)
-                elif stat.S_ISREG(mode) and not maildir and not passed(uri_of(path)):
+                elif stat.S_ISREG(mode) and not passed(uri_of(path)):
                     yield Source(path), False
             except (OSError, SourceError) as error:
                 note(Damage(str(path), None, f"it cannot be read: {error.strerror}"))
@@ -82,15 +85,41 @@ def is_of_mh(name: str, peek: Callable[[int], bytes]) -> bool:
 
 
 def _is_maildir(folder: Path, *, inside: bool) -> bool:
-    """Whether it is a Maildir. A copy may have left its empty folders out: then, what is in `cur` tells."""
-    cur = folder / "cur"
-    if not cur.is_dir():
-        return False
-    if inside or any((folder / name).is_dir() for name in ("new", "tmp")):
+    """Whether it is a Maildir. A copy may have left empty folders out: then, what the others hold tells."""
+    there = {name for name in ("cur", "new", "tmp") if (folder / name).is_dir()}
+    if "cur" in there and (inside or len(there) > 1):
         return True
-    with suppress(OSError), os.scandir(cur) as entries:
-        return any(_INFO.search(entry.name) for entry in entries)
+    if inside and "new" in there:
+        return True
+    return any(_holds_messages(folder / name) for name in ("cur", "new") if name in there)
+
+
+def _holds_messages(folder: Path) -> bool:
+    """Whether a Maildir's `cur` or `new`, to go by the files in it, is one."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        return any(
+            entry.is_file(follow_symlinks=False)
+            and not entry.name.lower().endswith(".eml")  # which is mail by itself, wherever it stands
+            and is_in_maildir(f"{folder.name}/{entry.name}", partial(_peeked, entry.path))
+            for entry in entries
+        )
     return False
+
+
+def _peeked(path: str, size: int) -> bytes:
+    try:
+        return within(Source(path), size)
+    except SourceError:  # what is known of the others is enough
+        return b""
+
+
+def within(source: Source, size: int) -> bytes:
+    """The first octets of a file, or of what it unpacks to."""
+    head = source.read(0, size)
+    if form := format_of(head):
+        with suppress(UsageError):  # what is missing to unpack it is not missed by mail
+            return Packed(source, form).read(0, size)
+    return head
 
 
 def _messages(folder: Path, note: Callable[[Damage], object]) -> Iterator[tuple[Source, bool]]:
@@ -125,7 +154,7 @@ class Flags:
 
     def __call__(self, block: bytes, from_line: bytes) -> Beside:
         _, _, flags = self._name.rpartition("2,")
-        info = self._name[: len(self._name) - len(flags)].endswith((":2,", ";2,", "!2,"))
+        info = self._name[: len(self._name) - len(flags)].endswith(tuple(f"{mark}2," for mark in _MARKS))
         state = {key: True for letter, key in _FLAGS.items() if info and letter in flags}
         return Beside(state={"read": False, **state})
 

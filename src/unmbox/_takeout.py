@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,14 +57,16 @@ def absent(parts: Iterable[Takeout]) -> Iterator[Absent]:
     groups: dict[str, list[Takeout]] = {}
     for part in parts:
         groups.setdefault(part.stem.lower(), []).append(part)
-    for group in groups.values():
+    for stem, group in groups.items():
         numbers = {part.number for part in group}
-        folders = {part.folder for part in group}
+        suffixes = {part.suffix.lower() for part in group}
+        beside: dict[int, str] = {}
+        for folder in sorted({part.folder for part in group}):
+            beside = {**_beside(folder, stem, suffixes), **beside}
         first = group[0]
-        number = 0
-        while (number := number + 1) <= max(numbers) or _beside(first.name(number), folders):
+        for number in range(1, max(*numbers, *beside) + 1):
             if number not in numbers:
-                found = _beside(first.name(number), folders)
+                found = beside.get(number)
                 if not found:
                     given = ", ".join(first.name(each) for each in sorted(numbers)[:3])
                     more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
@@ -71,12 +74,19 @@ def absent(parts: Iterable[Takeout]) -> Iterator[Absent]:
                 yield Absent(first.name(number), f"{first.name(number)}: {found}")
 
 
-def _beside(name: str, folders: Iterable[Path]) -> str:
-    """What there is of a part beside the others; "" for nothing."""
-    for folder in folders:
-        if (folder / name).exists():
-            return f"it stands in {folder}, beside the others: name it, too"
-        for suffix in _UNFINISHED:
-            if (folder / (name + suffix)).exists():
-                return f"its download has not come to its end ({name + suffix}): run this again when it has"
-    return ""
+def _beside(folder: Path, stem: str, suffixes: set[str]) -> dict[int, str]:
+    """What there is of an export in a folder: a sentence for the number of each part."""
+    found: dict[int, str] = {}
+    with suppress(OSError, ValueError):  # of a URL or an archive it is no folder
+        for name in sorted(path.name for path in folder.iterdir()):
+            whole = name.removesuffix(next((end for end in _UNFINISHED if name.endswith(end)), ""))
+            part = Takeout.of(whole)
+            if part is None or part.stem.lower() != stem or part.suffix.lower() not in suffixes:
+                continue
+            if whole == name:
+                called = "" if name == part.name(part.number) else f", called {name}"
+                found[part.number] = f"it stands in {folder}, beside the others{called}: name it, too"
+            else:
+                why = f"its download has not come to its end ({name}): run this again when it has"
+                found.setdefault(part.number, why)
+    return found

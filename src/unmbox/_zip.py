@@ -6,28 +6,33 @@ of a million small files costs no more memory than one of a large one.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import NamedTuple
 from zlib import crc32
 
 from unmbox._flow import Flow, ahead, cut
 from unmbox._packed import CUT_SHORT, FORMATS, WRONG_SUM, Broken, Inflater, Unpacker, ZipLzma, unpack
 from unmbox._report import Damage
+from unmbox._zip_records import (
+    BEHIND,
+    DESCRIPTOR_SIGN,
+    ENCRYPTED,
+    END,
+    END_64,
+    END_MARKER,
+    END_SIGN,
+    LOCAL_SIGN,
+    LOCATOR,
+    LOCATOR_SIGN,
+    STREAMED,
+    Record,
+    central,
+    local,
+    pass_directory,
+)
 from unmbox.errors import UsageError
 from unmbox.sources import CHUNK, PIECE, Identity, Part, Source
 
-_LOCAL = struct.Struct("<4s5HL2L2H")
-_CENTRAL = struct.Struct("<4s6H3L5H2L")
-_END = struct.Struct("<4s4H2LH")
-_END_64 = struct.Struct("<4sQ2H2L4Q")
-_LOCATOR = struct.Struct("<4sLQL")
-_LOCAL_SIGN, _CENTRAL_SIGN, _END_SIGN = b"PK\3\4", b"PK\1\2", b"PK\5\6"
-_DESCRIPTOR_SIGN = b"PK\7\x08"
-_BEHIND = (_CENTRAL_SIGN, _END_SIGN, b"PK\6\6", b"PK\6\x08")  # what follows the last file
-_NOT_HERE = 0xFFFFFFFF
-_ENCRYPTED, _END_MARKER, _STREAMED, _UTF_8 = 0x1, 0x2, 0x8, 0x800
 _STORED, _DEFLATED = 0, 8
 _LZMA = 14
 _UNPACKERS: dict[int, Callable[[], Unpacker]] = {
@@ -38,22 +43,8 @@ _UNPACKERS: dict[int, Callable[[], Unpacker]] = {
 }
 _UNPACK_IT = "unpack the archive with another program, such as 7-Zip, and give what comes out"
 _NAMES = 10_000
+_JOINED = 1_000  # archives in one file
 _METHODS = {9: "Deflate64", 98: "PPMd"}
-_LINK, _FOLDER = 0o120000, 0o040000
-_LONGEST_LINK = 1 << 12  # octets of a path
-
-
-class Record(NamedTuple):
-    """What a header says of a file. `packed` is how many octets it has in the archive; None: they tell."""
-
-    name: str
-    flags: int
-    method: int
-    crc: int
-    packed: int | None
-    size: int | None
-    at: int  # of its local header
-    is_file: bool = True
 
 
 class ZipEntry(Part):
@@ -74,7 +65,7 @@ class ZipEntry(Part):
 
     @property
     def _plain(self) -> bool:
-        return self._record.method == _STORED and not self._record.flags & _ENCRYPTED
+        return self._record.method == _STORED and not self._record.flags & ENCRYPTED
 
     def identity(self) -> Identity:
         """What its header says of it; of its archive too, where the header does not know."""
@@ -105,7 +96,7 @@ class ZipEntry(Part):
             limit = size if self._record.packed is None else min(size, self._record.packed)
             return self._flow.peek(limit)
         new = _unpacker_of(self._record)
-        if new is None or self._record.flags & _ENCRYPTED:
+        if new is None or self._record.flags & ENCRYPTED:
             self._cannot(new)
             return b""
         try:
@@ -175,7 +166,7 @@ class ZipEntry(Part):
     def _cannot(self, new: Callable[[], Unpacker] | None) -> bool:
         """Whether it cannot be unpacked, whatever its octets, and why."""
         record = self._record
-        if record.flags & _ENCRYPTED:
+        if record.flags & ENCRYPTED:
             self.damaged(0, "it is encrypted: unpack the archive with its password and give what comes out")
         elif record.method != _STORED and new is None:
             known = _METHODS.get(record.method, f"method {record.method}")
@@ -206,12 +197,12 @@ class ZipEntry(Part):
 
     def _pass_descriptor(self, flow: Flow, at: int, crc: int | None) -> None:
         """Pass over the sizes and the check sum that a streaming writer puts behind a file, and compare."""
-        if not self._record.flags & _STREAMED:
+        if not self._record.flags & STREAMED:
             return
-        behind = (_LOCAL_SIGN, *_BEHIND)
+        behind = (LOCAL_SIGN, *BEHIND)
         data = flow.peek(28)
         for size in (16, 24, 12, 20):
-            if data[size:].startswith(behind) and (size in {12, 20} or data.startswith(_DESCRIPTOR_SIGN)):
+            if data[size:].startswith(behind) and (size in {12, 20} or data.startswith(DESCRIPTOR_SIGN)):
                 flow.skip(size)
                 known = int.from_bytes(data[:4] if size in {12, 20} else data[4:8], "little")
                 if crc is not None and crc != known and self._record.packed is None:
@@ -221,7 +212,7 @@ class ZipEntry(Part):
 
 def _unpacker_of(record: Record) -> Callable[[], Unpacker] | None:
     if record.method == _LZMA:
-        return lambda: ZipLzma(None if record.flags & _END_MARKER else record.size)
+        return lambda: ZipLzma(None if record.flags & END_MARKER else record.size)
     return _UNPACKERS.get(record.method)
 
 
@@ -234,18 +225,34 @@ def zip_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[Zi
     if not source.seekable:
         yield from _as_they_come(Flow(source), note)
         return
-    found = _directory(source)
+    found = _directory(source, source.size or 0)
     if isinstance(found, str):
         note(Damage(source.name, source.size, found))
         yield from _as_they_come(Flow(source), lambda _: None)
         return
-    start, end, shift = found
-    flow = Flow(source, start)
+    places = [found]
+    # What stands before an archive may be a program, or another one: parts that somebody has joined.
+    while (shift := places[-1][2]) and source.read(0, len(LOCAL_SIGN)) == LOCAL_SIGN:
+        found = _directory(source, shift)
+        if isinstance(found, str) or len(places) == _JOINED:
+            why = "another archive begins here; what is before it is not read: give that as a file of its own"
+            note(Damage(source.name, shift, why))
+            break
+        places.append(found)
     names: dict[str, int] = {}
+    for place in reversed(places):
+        yield from _by_directory(source, place, names, note)
+
+
+def _by_directory(
+    source: Source, place: tuple[int, int, int], names: dict[str, int], note: Callable[[Damage], object]
+) -> Iterator[ZipEntry]:
+    start, end, shift = place
+    flow = Flow(source, start)
     last, total, size = 0, 0, source.size or 0
     while flow.offset < end:
         at = flow.offset
-        record = _central(flow, shift)
+        record = central(flow, shift)
         if record is None or flow.offset > end:
             note(Damage(source.name, at, "the archive's directory is damaged here; it is read without it"))
             yield from _as_they_come(Flow(source, last), note)
@@ -269,25 +276,27 @@ def _again(names: dict[str, int], name: str) -> int:
     return number
 
 
-def _directory(source: Source) -> tuple[int, int, int] | str:
-    """Where the directory begins and ends, and how far all else is shifted; or why that is not known."""
-    size = source.size or 0
-    base = max(0, size - (1 << 16) - _END.size)
+def _directory(source: Source, size: int) -> tuple[int, int, int] | str:
+    """Where the directory of the archive that ends at `size` begins and ends, and how far all is shifted.
+
+    Or why that is not known.
+    """
+    base = max(0, size - (1 << 16) - END.size)
     tail = source.read(base, size)
-    at = tail.rfind(_END_SIGN, 0, max(0, len(tail) - _END.size + len(_END_SIGN)))
+    at = tail.rfind(END_SIGN, 0, max(0, len(tail) - END.size + len(END_SIGN)))
     if at < 0:
         return "the archive is cut short, its end is missing: was it downloaded whole? What is there is read"
-    _, disk, _, _, _, length, start, _ = _END.unpack_from(tail, at)
+    _, disk, _, _, _, length, start, _ = END.unpack_from(tail, at)
     if disk not in {0, 0xFFFF}:
         return "it is one volume of a ZIP that was split: join them first (zip -s 0 NAME.zip --out whole.zip)"
     end = base + at
-    locator = tail[at - _LOCATOR.size : at] if at >= _LOCATOR.size else b""
-    if locator[:4] == b"PK\6\x07":
-        where = _LOCATOR.unpack(locator)[2]
-        for place in (where, end - _LOCATOR.size - _END_64.size):
-            record = source.read(place, place + _END_64.size) if 0 <= place < size else b""
-            if len(record) == _END_64.size and record[:4] == b"PK\6\6":
-                length, start = _END_64.unpack(record)[8:]
+    locator = tail[at - LOCATOR.size : at] if at >= LOCATOR.size else b""
+    if locator[:4] == LOCATOR_SIGN:
+        where = LOCATOR.unpack(locator)[2]
+        for place in (where, end - LOCATOR.size - END_64.size):
+            record = source.read(place, place + END_64.size) if 0 <= place < size else b""
+            if len(record) == END_64.size and record[:4] == b"PK\6\6":
+                length, start = END_64.unpack(record)[8:]
                 end = place
                 break
     shift = end - length - start
@@ -296,76 +305,9 @@ def _directory(source: Source) -> tuple[int, int, int] | str:
     return start + shift, end, shift
 
 
-def _central(flow: Flow, shift: int) -> Record | None:
-    head = flow.take(_CENTRAL.size)
-    if len(head) < _CENTRAL.size or head[:4] != _CENTRAL_SIGN:
-        return None
-    values = _CENTRAL.unpack(head)
-    made_by, flags, method = values[1], values[3], values[4]
-    crc, packed, size, name_size, extra_size, comment_size = values[7:13]
-    mode, at = values[15] >> 16, values[16]
-    variable = flow.take(name_size + extra_size + comment_size)
-    raw, extra = variable[:name_size], variable[name_size : name_size + extra_size]
-    size, packed, at = _large(extra, [size, packed, at])
-    kind = mode & 0o170000 if made_by >> 8 == 3 else 0  # of Unix
-    # Nothing protects these bits: what is too large for a link or a folder is a file, whatever they say.
-    is_file = size > {_LINK: _LONGEST_LINK, _FOLDER: 0}.get(kind, -1)
-    is_file &= not raw.endswith((b"/", b"\\"))
-    return Record(_name(raw, flags, extra), flags, method, crc, packed, size, at + shift, is_file)
-
-
-def _local(flow: Flow) -> Record | None:
-    at = flow.offset
-    head = flow.take(_LOCAL.size)
-    if len(head) < _LOCAL.size or head[:4] != _LOCAL_SIGN:
-        return None
-    _, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack(head)
-    variable = flow.take(name_size + extra_size)
-    if len(variable) < name_size + extra_size:
-        return None
-    raw, extra = variable[:name_size], variable[name_size:]
-    size, packed = _large(extra, [size, packed])
-    unknown = bool(flags & _STREAMED) and not packed
-    is_file = not raw.endswith((b"/", b"\\"))
-    name = _name(raw, flags, extra)
-    if unknown:
-        return Record(name, flags, method, crc, None, None, at, is_file)
-    return Record(name, flags, method, crc, packed, size, at, is_file)
-
-
-def _large(extra: bytes, values: list[int]) -> list[int]:
-    """Those of the values that are too large for 32 bits, from the ZIP64 field (APPNOTE 4.5.3)."""
-    field = _field(extra, 1)
-    for index, value in enumerate(values):
-        if value == _NOT_HERE and len(field) >= 8:
-            values[index] = int.from_bytes(field[:8], "little")
-            field = field[8:]
-    return values
-
-
-def _field(extra: bytes, wanted: int) -> bytes:
-    while len(extra) >= 4:
-        number, size = struct.unpack_from("<2H", extra)
-        if number == wanted:
-            return extra[4 : 4 + size]
-        extra = extra[4 + size :]
-    return b""
-
-
-def _name(raw: bytes, flags: int, extra: bytes) -> str:
-    """The name as text: UTF-8 where it says so or can be, else the DOS code page. It is only ever shown."""
-    unicode_path = _field(extra, 0x7075)  # Info-ZIP: version, check sum of the name, the name in UTF-8
-    if len(unicode_path) > 5 and int.from_bytes(unicode_path[1:5], "little") == crc32(raw):
-        raw, flags = unicode_path[5:], _UTF_8
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("utf-8", "backslashreplace") if flags & _UTF_8 else raw.decode("cp437")
-
-
 def _behind_header(flow: Flow) -> bool:
     """Take a local header; whether there is one."""
-    return _local(flow) is not None
+    return local(flow) is not None
 
 
 def _as_they_come(flow: Flow, note: Callable[[Damage], object]) -> Iterator[ZipEntry]:
@@ -375,16 +317,19 @@ def _as_they_come(flow: Flow, note: Callable[[Damage], object]) -> Iterator[ZipE
     lost = False
     while True:
         sign = flow.peek(4)
-        if sign in _BEHIND:
+        if sign in BEHIND:
+            pass_directory(flow)
+            if flow.peek(4) == LOCAL_SIGN:  # of an archive that was joined to it
+                continue
             for _ in flow.pieces():
                 pass
             if source.damage:  # of what it is packed in
                 note(source.damage)
             return
         at = flow.offset
-        record = _local(flow) if sign == _LOCAL_SIGN else None
+        record = local(flow) if sign == LOCAL_SIGN else None
         if record is None:
-            if len(sign) < 4 or sign == _LOCAL_SIGN:
+            if len(sign) < 4 or sign == LOCAL_SIGN:
                 why = (
                     source.damage.reason if source.damage else "the archive ends here, without its directory"
                 )
@@ -407,7 +352,7 @@ def _find_header(flow: Flow) -> None:
     flow.skip(1)
     while len(data := flow.peek(CHUNK)) >= 4:
         found = data.find(b"PK", 0)
-        while found >= 0 and data[found : found + 4] not in {_LOCAL_SIGN, *_BEHIND}:
+        while found >= 0 and data[found : found + 4] not in {LOCAL_SIGN, *BEHIND}:
             found = data.find(b"PK", found + 1)
         if found >= 0:
             flow.skip(found)
@@ -420,7 +365,7 @@ def _until_descriptor(flow: Flow) -> Iterator[bytes]:
     """Octets stored without their number: up to a descriptor that has their check sum and number."""
     at, crc = 0, 0
     while data := flow.peek(CHUNK):
-        found = data.find(_DESCRIPTOR_SIGN)
+        found = data.find(DESCRIPTOR_SIGN)
         if found < 0:
             found = len(data) if len(data) < CHUNK else len(data) - 3
         elif found == 0:
