@@ -302,6 +302,31 @@ def test_a_run_that_is_stopped(
     assert verify(eml, sources=sources).ok
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_what_was_read_here_and_what_a_worker_made_are_taken_back_apart(
+    error: type[BaseException],
+    deadly: list[int],
+    sources: list[Path],
+    tmp_path: Path,
+    alone: tuple[Report, Left],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run ends with a parcel, while its own messages of the range before wait for their commit."""
+    deadly += [2]  # the one that has the first range
+
+    def stop(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_crew.Crew, "write", stop)
+        with pytest.raises(error):
+            unmbox.convert(sources, tmp_path / "eml", jobs=2)
+    report = unmbox.convert(sources, tmp_path / "eml", jobs=2)
+    assert report.already
+    assert left(tmp_path / "eml").files == alone[1].files
+    assert verify(tmp_path / "eml", sources=sources).ok
+
+
 def test_what_stands_before_the_first_message_is_counted_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -297,6 +297,8 @@ class Job:
     def _take_parcel(self, crew: Crew, task: Task, parcel: Parcel) -> None:
         state = self._source
         mails = [received(sent, state, self._name) for sent in parcel.mails]
+        # Before the source moves on: a commit of what was read here must not say that these were, too.
+        self._batches.flush()
         self._batches.midway = True
         for mail in mails:
             self._tell_failure(mail)
