@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from corpus import rows as corpus_rows
 from mails import Left, emls, left, mail, mailbox
 from unmbox import Progress, Report, UsageError, _crew, _ranges
 from unmbox._verify import verify
+from unmbox.manifest import SourceState
 
 DICE = random.Random(5)
 TRAPS = (
@@ -348,6 +350,29 @@ def test_what_stands_before_the_first_message_is_counted_with_it(
     report = unmbox.convert(source, tmp_path / "eml", jobs=2)
     assert report.already
     assert verify(tmp_path / "eml", sources=source).ok
+
+
+def test_a_worker_whose_caller_is_gone_says_nothing(sources: list[Path], tmp_path: Path) -> None:
+    """It may be about to answer when the process that was called dies, before it sees its input end."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", _crew._CODE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert worker.stdin
+    assert worker.stdout
+    worker.stdout.close()
+    path = str(sources[0])
+    task = _ranges.Task(1, path, SourceState(1, path, 1000, "file"), 0, 1000, known=True)
+    for order in (_ranges.Setup(str(tmp_path), False, unmbox.EmlWriter, "crlf", "auto"), task):
+        pickle.dump(order, worker.stdin)
+        worker.stdin.flush()
+    assert worker.wait(30) == 0  # its input is still open
+    assert worker.stderr
+    assert worker.stderr.read() == b""
+    worker.stdin.close()
+    worker.stderr.close()
 
 
 def test_a_number_that_is_none(sources: list[Path], tmp_path: Path) -> None:

@@ -71,8 +71,11 @@ class Worker:
                 self._answer(Failed(task.number, error))
 
     def _answer(self, answer: Answer) -> None:
-        pickle.dump(answer, self._answers, pickle.HIGHEST_PROTOCOL)
-        self._answers.flush()
+        try:
+            pickle.dump(answer, self._answers, pickle.HIGHEST_PROTOCOL)
+            self._answers.flush()
+        except OSError:
+            os._exit(0)  # whoever has asked is gone, and nobody would make anything of a traceback
 
     def _obey(self, order: Order) -> None:
         if isinstance(order, Task):
