@@ -21,7 +21,7 @@ import unmbox
 from benchmarks import shapes
 from corpus import rows as corpus_rows
 from mails import Left, emls, left, mail, mailbox
-from unmbox import Progress, Report, UsageError, _crew, _ranges
+from unmbox import Progress, Report, SourceError, UsageError, _crew, _ranges
 from unmbox._verify import verify
 from unmbox.manifest import SourceState
 
@@ -352,6 +352,29 @@ def test_what_stands_before_the_first_message_is_counted_with_it(
     assert verify(tmp_path / "eml", sources=source).ok
 
 
+def test_a_file_that_is_replaced_meanwhile(
+    sources: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read of it must not be half of this file and half of that one."""
+    monkeypatch.setattr("unmbox._report._TICK", 0)
+    source = tmp_path / "a.mbox"
+    source.write_bytes(sources[0].read_bytes() * 30)
+    other = tmp_path / "other"
+    other.write_bytes(source.read_bytes().replace(b"Subject: ", b"Another: "))
+
+    def replace(at: Progress) -> None:
+        if at.messages >= 1000 and other.exists():
+            other.replace(source)
+
+    with pytest.raises(SourceError, match=r"a\.mbox was replaced by another file while it was read"):
+        unmbox.convert(source, tmp_path / "eml", jobs=2, progress=replace)
+    with pytest.raises(UsageError, match="has changed since it was read"):
+        unmbox.convert(source, tmp_path / "eml", jobs=2)
+    written = [path.read_bytes() for path in (tmp_path / "eml").rglob("*.eml")]
+    assert written
+    assert not any(b"Another: " in octets for octets in written)
+
+
 def test_a_worker_whose_caller_is_gone_says_nothing(sources: list[Path], tmp_path: Path) -> None:
     """It may be about to answer when the process that was called dies, before it sees its input end."""
     worker = subprocess.Popen(
@@ -364,7 +387,7 @@ def test_a_worker_whose_caller_is_gone_says_nothing(sources: list[Path], tmp_pat
     assert worker.stdout
     worker.stdout.close()
     path = str(sources[0])
-    task = _ranges.Task(1, path, SourceState(1, path, 1000, "file"), 0, 1000, known=True)
+    task = _ranges.Task(1, path, SourceState(1, path, 1000, "file"), 0, 1000, True, 0)
     for order in (_ranges.Setup(str(tmp_path), False, unmbox.EmlWriter, "crlf", "auto"), task):
         pickle.dump(order, worker.stdin)
         worker.stdin.flush()

@@ -98,8 +98,7 @@ class Worker:
                 self._answer(Done())
 
     def _do(self, task: Task) -> None:
-        source = Source(task.path)
-        source.size = task.state.size  # as it was when it was opened; it may grow
+        source = task.source()
         start: int | None = task.start
         if not task.known:
             start = guess_start(source, task.start, task.stop)
