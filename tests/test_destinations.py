@@ -620,6 +620,29 @@ def test_verify_sees_what_is_amiss_with_volumes(many: Path, tmp_path: Path) -> N
     )
 
 
+def test_verify_names_a_volume_of_whose_directory_any_octet_is_another(many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.zip"
+    unmbox.convert(many, out, **OPTIONS)
+    whole = out.read_bytes()
+    begin = whole.index(b"PK\1\2")
+    for at in range(begin, len(whole)):
+        octets = bytearray(whole)
+        octets[at] ^= 0x80  # where a letter is not ASCII, what is left is no UTF-8
+        out.write_bytes(octets)
+        problems = verify(out).problems
+        assert problems
+        assert all(problem.path.startswith("out.zip") for problem in problems), at
+
+
+def test_verify_sees_a_place_in_a_volume_that_stands_there_twice(many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.zip"
+    unmbox.convert(many, out, **OPTIONS)
+    with closing(sqlite3.connect(manifest_of(out))) as record:
+        record.execute("INSERT INTO file SELECT * FROM file LIMIT 1")
+        record.commit()
+    assert [(problem.kind, problem.path) for problem in verify(out).problems] == [("count", "table file")]
+
+
 def left(folder: Path, out: Path) -> tuple[Any, ...]:
     """All that a run has left, to be compared."""
     files = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -20,8 +21,9 @@ import unmbox
 from benchmarks import shapes
 from corpus import rows as corpus_rows
 from mails import Left, emls, left, mail, mailbox
-from unmbox import Progress, Report, UsageError, _crew, _ranges
+from unmbox import Progress, Report, SourceError, UsageError, _crew, _ranges
 from unmbox._verify import verify
+from unmbox.manifest import SourceState
 
 DICE = random.Random(5)
 TRAPS = (
@@ -302,6 +304,31 @@ def test_a_run_that_is_stopped(
     assert verify(eml, sources=sources).ok
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_what_was_read_here_and_what_a_worker_made_are_taken_back_apart(
+    error: type[BaseException],
+    deadly: list[int],
+    sources: list[Path],
+    tmp_path: Path,
+    alone: tuple[Report, Left],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run ends with a parcel, while its own messages of the range before wait for their commit."""
+    deadly += [2]  # the one that has the first range
+
+    def stop(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_crew.Crew, "write", stop)
+        with pytest.raises(error):
+            unmbox.convert(sources, tmp_path / "eml", jobs=2)
+    report = unmbox.convert(sources, tmp_path / "eml", jobs=2)
+    assert report.already
+    assert left(tmp_path / "eml").files == alone[1].files
+    assert verify(tmp_path / "eml", sources=sources).ok
+
+
 def test_what_stands_before_the_first_message_is_counted_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,6 +350,52 @@ def test_what_stands_before_the_first_message_is_counted_with_it(
     report = unmbox.convert(source, tmp_path / "eml", jobs=2)
     assert report.already
     assert verify(tmp_path / "eml", sources=source).ok
+
+
+def test_a_file_that_is_replaced_meanwhile(
+    sources: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read of it must not be half of this file and half of that one."""
+    monkeypatch.setattr("unmbox._report._TICK", 0)
+    source = tmp_path / "a.mbox"
+    source.write_bytes(sources[0].read_bytes() * 30)
+    other = tmp_path / "other"
+    other.write_bytes(source.read_bytes().replace(b"Subject: ", b"Another: "))
+
+    def replace(at: Progress) -> None:
+        if at.messages >= 1000 and other.exists():
+            other.replace(source)
+
+    with pytest.raises(SourceError, match=r"a\.mbox was replaced by another file while it was read"):
+        unmbox.convert(source, tmp_path / "eml", jobs=2, progress=replace)
+    with pytest.raises(UsageError, match="has changed since it was read"):
+        unmbox.convert(source, tmp_path / "eml", jobs=2)
+    written = [path.read_bytes() for path in (tmp_path / "eml").rglob("*.eml")]
+    assert written
+    assert not any(b"Another: " in octets for octets in written)
+
+
+def test_a_worker_whose_caller_is_gone_says_nothing(sources: list[Path], tmp_path: Path) -> None:
+    """It may be about to answer when the process that was called dies, before it sees its input end."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", _crew._CODE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert worker.stdin
+    assert worker.stdout
+    worker.stdout.close()
+    path = str(sources[0])
+    task = _ranges.Task(1, path, SourceState(1, path, 1000, "file"), 0, 1000, True, 0)
+    for order in (_ranges.Setup(str(tmp_path), False, unmbox.EmlWriter, "crlf", "auto"), task):
+        pickle.dump(order, worker.stdin)
+        worker.stdin.flush()
+    assert worker.wait(30) == 0  # its input is still open
+    assert worker.stderr
+    assert worker.stderr.read() == b""
+    worker.stdin.close()
+    worker.stderr.close()
 
 
 def test_a_number_that_is_none(sources: list[Path], tmp_path: Path) -> None:

@@ -132,9 +132,9 @@ class Batches:
     def take(self, mails: list[Mail], write: Callable[[list[Row]], object]) -> None:
         """Decide on messages that another process has made, commit their rows, have it write their files.
 
-        `confirm` is to be told once it has.
+        `confirm` is to be told once it has. What was gathered before must be committed: the source
+        of these messages has moved on already.
         """
-        self.flush()
         for mail in mails:
             if mail.strays:
                 self.add_strays(mail.source, mail.strays, mail.uncounted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -160,8 +161,9 @@ class Job:
             settle(source, state, self._variant)
             if state.newline != b"\r":
                 path = str(source.path)
+                inode = os.stat(path).st_ino  # noqa: PTH116
                 tasks = [
-                    Task(next(self._numbers), path, state, at, stop, at == start)
+                    Task(next(self._numbers), path, state, at, stop, at == start, inode)
                     for at, stop in cut(source, start, self._jobs)
                 ]
                 self._undealt += tasks
@@ -288,7 +290,10 @@ class Job:
                 self._tick()
             answer = crew.next(task)
         if not isinstance(answer, Finished):
-            return self._read_from(at, task.stop) if at < task.stop else at
+            if at >= task.stop:
+                return at
+            task.source()  # or an error: it is opened anew
+            return self._read_from(at, task.stop)
         state.junk = max(state.junk, answer.state.junk)
         self._batches.add_strays(state, answer.strays, answer.uncounted)
         self._passed += answer.end - at
@@ -297,6 +302,8 @@ class Job:
     def _take_parcel(self, crew: Crew, task: Task, parcel: Parcel) -> None:
         state = self._source
         mails = [received(sent, state, self._name) for sent in parcel.mails]
+        # Before the source moves on: a commit of what was read here must not say that these were, too.
+        self._batches.flush()
         self._batches.midway = True
         for mail in mails:
             self._tell_failure(mail)
@@ -307,8 +314,7 @@ class Job:
     def _write_again(self, parcel: Written) -> None:
         """Write the files of a parcel whose worker has died before it said that it had."""
         task, start, rows, links = parcel
-        source = Source(task.path)
-        source.size = task.state.size
+        source = task.source()
         parser = parser_of(task.state, self._variant, start)
         self._assembly.begin(task.state, source.name)
         mails = self._assembly.mails(events_of(source.chunks(start), parser))

@@ -7,6 +7,8 @@ whole, and knows. Where both do not agree the range is converted anew, from the 
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,6 +19,7 @@ from unmbox._scan import FROM_LINE, blank_line_before, find_from
 from unmbox._source_charset import settle_charset
 from unmbox._window import SETTLE
 from unmbox._writer import EmlWriter
+from unmbox.errors import SourceError
 from unmbox.events import Rejected
 from unmbox.manifest import SourceState
 from unmbox.sources import Source
@@ -39,7 +42,10 @@ class Setup(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A range: `known` says that a message begins at `start`; the last one begins before `stop`."""
+    """A range: `known` says that a message begins at `start`; the last one begins before `stop`.
+
+    `inode` is that of the file when its ranges were cut.
+    """
 
     number: int
     path: str
@@ -47,6 +53,24 @@ class Task(NamedTuple):
     start: int
     stop: int
     known: bool
+    inode: int
+
+    def source(self) -> Source:
+        """The file, as large as it was, for it may grow. Raises `SourceError` where it is another one by now.
+
+        One process has a file open from its first octet to its last, and does not see that its name is
+        another one's. Here it is opened anew for each range.
+        """
+        source = Source(self.path)
+        source.size = self.state.size
+        # Both: some file systems number a file anew each time, and what is appended to changes its time.
+        if source.mtime != self.state.mtime and os.stat(self.path).st_ino != self.inode:  # noqa: PTH116
+            told = (
+                f"{self.path} was replaced by another file while it was read: convert that into another "
+                "destination, or start this one afresh (--no-resume)"
+            )
+            raise SourceError(errno.EIO, told, offset=self.start)
+        return source
 
 
 class Paths(NamedTuple):

@@ -61,7 +61,7 @@ class Volumes:
             "SELECT count(*) FROM message WHERE outcome = ? AND substr(path, 1, ?) <> ? AND id < ?",
             (WRITTEN, len(prefix), prefix, last),
         ).fetchone()[0]
-        query = "SELECT volume, count(DISTINCT message) FROM file WHERE message < ? GROUP BY volume"
+        query = "SELECT volume, count(*) FROM file WHERE message < ? GROUP BY volume"
         placed = dict(self._connection.execute(query, (last,)).fetchall())
         for name in sorted(placed.keys() - names - {None}):
             yield "missing", name, f"rows name {placed[name]:,} messages in it, and no row names the volume"
@@ -70,7 +70,7 @@ class Volumes:
 
     def _volume(self, volume: Volume) -> Iterator[Found]:
         """Each entry of a volume, and each row that names one."""
-        from zipfile import BadZipFile, ZipFile
+        from zipfile import ZipFile
 
         path = self._folder / volume.name
         query = (
@@ -88,11 +88,11 @@ class Volumes:
         except FileNotFoundError:
             yield "missing", volume.name, f"not there, with {len(rows):,} messages"
             return
-        except BadZipFile as error:
-            yield "changed", volume.name, f"no ZIP that can be read: {error}"
-            return
         except OSError as error:
             yield "unreadable", volume.name, error.strerror or str(error)
+            return
+        except Exception as error:  # what zipfile says of a damaged directory, names in it that are no UTF-8
+            yield "changed", volume.name, f"no ZIP that can be read: {error}"
             return
         for name in rows:
             problems += 1

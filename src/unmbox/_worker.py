@@ -71,8 +71,11 @@ class Worker:
                 self._answer(Failed(task.number, error))
 
     def _answer(self, answer: Answer) -> None:
-        pickle.dump(answer, self._answers, pickle.HIGHEST_PROTOCOL)
-        self._answers.flush()
+        try:
+            pickle.dump(answer, self._answers, pickle.HIGHEST_PROTOCOL)
+            self._answers.flush()
+        except OSError:
+            os._exit(0)  # whoever has asked is gone, and nobody would make anything of a traceback
 
     def _obey(self, order: Order) -> None:
         if isinstance(order, Task):
@@ -95,8 +98,7 @@ class Worker:
                 self._answer(Done())
 
     def _do(self, task: Task) -> None:
-        source = Source(task.path)
-        source.size = task.state.size  # as it was when it was opened; it may grow
+        source = task.source()
         start: int | None = task.start
         if not task.known:
             start = guess_start(source, task.start, task.stop)
