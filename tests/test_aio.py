@@ -30,7 +30,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import UploadFile
 
@@ -292,6 +292,7 @@ def test_a_file_tells_its_name(run: Run, path: Path) -> None:
 
 @settings(max_examples=12)
 @given(cutting=cuttings(), loop=st.sampled_from(["asyncio", "trio"]))
+@example(cutting=(b"\xd0\xcf\x11\xe0", [2]), loop="asyncio")
 def test_the_same_for_any_input_and_cutting(
     cutting: tuple[bytes, list[int]], loop: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -687,6 +687,11 @@ def test_sinks_that_cannot_keep_what_is_recorded_of_them(write: Any, tmp_path: P
     [
         ({"jobs": None}, "jobs is None"),
         ({"progress": 1}, "progress is 1"),
+        ({"resume": None}, "resume is None: give True or False"),
+        ({"resume": "no"}, "resume is 'no'"),
+        ({"dry_run": "no"}, "dry_run is 'no'"),
+        ({"durable": "off"}, "durable is 'off'"),
+        ({"repair_signed": None}, "repair_signed is None"),
         ({"include": 5}, "include takes texts"),
         ({"profile": 5}, "profile is 5"),
         ({"manifest": 5}, "manifest is 5"),

@@ -67,6 +67,10 @@ def utc(*numbers: int) -> datetime:
         ("2019-03-19 09:13:51 pm", utc(2019, 3, 19, 21, 13, 51)),
         ("Tue, 19 Mar 2019 09:13:51 Pacific Daylight Time", utc(2019, 3, 19, 16, 13, 51)),
         ("Tue, 19 Mar 2019 09:13:51 Pacific Islands Time", utc(2019, 3, 19, 9, 13, 51)),
+        ("Tue, 19 Mar 2019 9:3:1 +0900", utc(2019, 3, 19, 0, 3, 1)),
+        ("Tue, 19 Mar 2019 09.13.51 +0900", utc(2019, 3, 19, 0, 13, 51)),
+        ("19 Mar 2019 9.13 PM", utc(2019, 3, 19, 21, 13)),
+        ("=?ISO-2022-JP?B?GyRCMlAbKEI=?=, 19 Mar 2019 09:13:51 +0900", utc(2019, 3, 19, 0, 13, 51)),
         # A parenthesis behind a backslash ends no comment.
         (r"Tue, 19 Mar 2019 (a \) b) 09:13:51 +0100", utc(2019, 3, 19, 8, 13, 51)),
     ],

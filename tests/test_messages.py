@@ -743,3 +743,17 @@ def test_what_nobody_needs_is_closed_at_once(name: str, tmp_path: Path) -> None:
         assert str(path) not in open_files
     finally:
         gc.enable()
+
+
+def test_names_of_another_kind_are_bad_use() -> None:
+    message = next(messages(io.BytesIO(DATED + b"\nSubject: x\n\n")))
+    for name in (b"To", 0, None):
+        with pytest.raises(UsageError, match="name of a field is text"):
+            message[name]  # type: ignore[index]
+        with pytest.raises(UsageError, match="name of a field is text"):
+            message.get_all(name)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="name of a field is text"):
+        list(message)  # type: ignore[call-overload]
+    for ask in (message.raw_field, message.text):
+        with pytest.raises(UsageError, match="name of a field is octets"):
+            ask("subject")  # type: ignore[arg-type]

@@ -1012,6 +1012,21 @@ def test_cr_only_is_decided_once() -> None:
     assert found.tiled() == len(late)
 
 
+@pytest.mark.parametrize(
+    "tail",
+    [b"x\r\ny\r", b"\r\n\r\n\r\n", b"x\r\r\n\n\r\r", b"\r\n>From x\r\n\r>From y\r\r\n"],
+)
+def test_no_piece_of_a_cr_only_file_splits_a_crlf(tail: bytes) -> None:
+    """The first 1 MiB says that lone CRs end lines; a CRLF behind it is one line end all the same."""
+    mail = DATED + b"\rSubject: x\r\r" + b"y" * MIB
+    whole = parse(mail + tail)
+    for cuts in ([len(mail) + at] for at in range(len(tail))), [range(len(mail), len(mail) + len(tail))]:
+        for cut in cuts:
+            assert parse(mail + tail, cut) == whole
+            pieces = [e.data for e in events_of(chunks(mail + tail, cut), "auto") if isinstance(e, Body)]
+            assert b"\r|\n" not in b"|".join(pieces)
+
+
 def test_a_crlf_across_every_cut() -> None:
     data = MAIL.replace(b"\n", b"\r\n") * 2
     whole = parse(data)

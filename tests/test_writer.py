@@ -143,6 +143,15 @@ def test_bad_options_name_the_choices(wrong: dict[str, str], choices: str) -> No
     assert repr(next(iter(wrong.values()))) in str(raised.value)
 
 
+@both
+@pytest.mark.parametrize("headers", ["preserve", "repair"])
+@pytest.mark.parametrize("given", [[Body(0, b"x")], [], None, b"x"])
+def test_what_is_no_event_is_told(given: object, headers: str, newline: str) -> None:
+    """All that `feed` gave, handed on in one go, had come to nothing without a word."""
+    with pytest.raises(UsageError, match=f"not {type(given).__name__}: send each"):
+        EmlWriter(headers=headers, newline=newline).send(given)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("newline", ["crlf", "lf"])
 def test_a_writer_forgets_a_message_that_never_ended(newline: str) -> None:
     """Its block may wait for a body that does not come, for its source broke off."""

@@ -12,7 +12,7 @@ from unmbox._copies import Copies
 from unmbox._destination import real_name
 from unmbox._job import Job
 from unmbox._opened import Opened
-from unmbox._orders import Orders
+from unmbox._orders import Orders, check_switches
 from unmbox._overlap import refuse_own
 from unmbox._place import Place
 from unmbox._ranges import Setup
@@ -110,8 +110,8 @@ def convert(
     `DestinationError` where the destination refuses. What was committed before stays.
     """
     given = {name: value for name, value in locals().items() if name in _ORDERS}
-    opened = Opened(sources)
-    orders = Orders(destination, **given)
+    check_switches(resume=resume, durable=durable, dry_run=dry_run, repair_signed=repair_signed)
+    opened, orders = Opened(sources), Orders(destination, **given)
     index, shared, policy = _index(dedup, dry_run=dry_run)
     options = {**orders.options, "variant": variant, "dedup": policy}
     manifest = orders.manifest() if manifest is None else manifest

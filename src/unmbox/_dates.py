@@ -47,7 +47,11 @@ _YEARS: Final = {str(n): n for n in range(1900, 2100)}
 _OFFSETS: Final[dict[str, timezone]] = {"+0000": _UTC, "-0000": _UTC}
 
 _TIME = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{1,2})(?:[.,][0-9]+)?)?(?![0-9])"
-_TIME12 = _TIME + r"(?:\s?(?P<half>[ap])\.?m\b\.?)?"
+_HALF = r"(?:\s?(?P<half>[ap])\.?m\b\.?)?"
+_TIME12 = _TIME + _HALF
+# ``9:3:1`` and ``09.13.51``, as some programs wrote; only behind a day, a month and a year.
+_LOOSE_TIME12 = r"(?P<hour>[0-9]{1,2})(?P<mark>[:.])(?P<minute>[0-9]{1,2})"
+_LOOSE_TIME12 += r"(?:(?P=mark)(?P<second>[0-9]{1,2})(?:[.,][0-9]+)?)?(?![0-9])" + _HALF
 _MONTH = r"(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DAY = r"(?P<day>[0-9]{1,2})"
 _YEAR = r"(?P<year>[0-9]{4}|[0-9]{2})(?![0-9:])"
@@ -67,9 +71,10 @@ _COMMON = re.compile(
 ).match
 
 # Forms of a Date field, white space made single and comments gone; what follows a form is searched for a
-# zone and otherwise ignored. The weekday is never checked: half of the wrong ones are in other languages.
+# zone and otherwise ignored. The weekday is never checked: half of the wrong ones are in other languages, and
+# some of these stand in an encoded-word (75 octets: RFC 2047 §2).
 _FIELD_FORMS = (
-    rf"(?:[^\s,]{{1,20}}(?:,\s?|\s))?{_DAY}[ -]\s?{_MONTH},?[ -]{_ANY_YEAR},?\s(?:at\s)?{_TIME12}",
+    rf"(?:[^\s,]{{1,75}}(?:,\s?|\s))?{_DAY}[ -]\s?{_MONTH},?[ -]{_ANY_YEAR},?\s(?:at\s)?{_LOOSE_TIME12}",
     _ASCTIME,
     rf"(?:{_DOW}[a-z]*\.?,?\s)?{_MONTH}\s{_DAY}(?:st|nd|rd|th)?,?\s{_YEAR},?\s(?:at\s)?{_TIME12}",
     _ISO,

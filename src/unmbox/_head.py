@@ -13,6 +13,7 @@ from unmbox._block_charset import Raw8Bit, is_unclear
 from unmbox._encode import percent_encoded
 from unmbox._fields import ADDRESSES, BOM, names_nobody, split_block, split_fields, too_many
 from unmbox._message_id import normalise_message_id
+from unmbox.errors import UsageError
 from unmbox.events import Head
 from unmbox.labels import Beside
 
@@ -119,6 +120,8 @@ class MessageHead:
     def raw_field(self, name: bytes) -> bytes | None:
         """The raw value of the first field called `name` (lower case), None where there is none."""
         if name not in _headers.USUAL:
+            if not isinstance(name, bytes):
+                raise UsageError(f"the name of a field is octets here, such as b'to', not {name!r}")
             return _headers.find(self.block, name)
         return (fields_of(self) if self.fields is None else self.fields).get(name)
 
@@ -209,6 +212,8 @@ def settle_raw8(head: MessageHead, body: bytes, others: Sequence[bytes] = ()) ->
 
 
 def _octets(name: str) -> bytes:
+    if not isinstance(name, str):
+        raise UsageError(f"the name of a field is text such as 'To', not {name!r}")
     return name.encode("ascii", "replace").lower()
 
 

@@ -228,6 +228,13 @@ def _check_kinds(destination: object, given: Mapping[str, object]) -> None:
         check_utf8(os.fsdecode(text))  # type: ignore[arg-type]  # a path, or a text
 
 
+def check_switches(**given: object) -> None:
+    """Refuse what is neither true nor false: ``resume=None`` would remove what is there."""
+    for name, value in given.items():
+        if value not in (True, False):
+            raise UsageError(f"{name} is {value!r}: give True or False")
+
+
 def _loaded(name: str | os.PathLike[str]) -> Profile:
     profile = load(name)
     if profile.contacts and not (profile.options or profile.folders or profile.force or profile.checks):

@@ -25,7 +25,7 @@ from unmbox._scan import (
 from unmbox._variant import (
     NO_LENGTH,
     SWAP_CR_LF,
-    as_stored,
+    AsStored,
     check_variant,
     content_length,
     end_of_claim,
@@ -84,6 +84,7 @@ class Parser(Judge):
         super().__init__(offset or 0, settled or variant)
         self._by_length = variant in {"mboxcl", "mboxcl2"}
         self._swapped = newline == b"\r"
+        self._as_stored = AsStored()
         self._charset = charset
         self._first = [] if offset is None else None
         self._closed = False
@@ -123,7 +124,7 @@ class Parser(Judge):
         self._trim()
         events = self._events
         self._events = []
-        return self._settled([as_stored(event) for event in events] if self._swapped else events)
+        return self._settled(self._as_stored(events) if self._swapped else events)
 
     # -- before the first From_ line -----------------------------------------------------------------
 

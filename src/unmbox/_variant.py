@@ -7,7 +7,7 @@ from itertools import islice
 
 from unmbox._late import late
 from unmbox.errors import UsageError
-from unmbox.events import End, Event, Head, Rejected
+from unmbox.events import Body, End, Event, Head, HeadRest, Rejected
 
 VARIANTS = ("auto", "mboxrd", "mboxo", "mboxcl", "mboxcl2")
 
@@ -127,8 +127,38 @@ def end_of_claim(data: bytes, begin: int, claim: int, at_eof: bool) -> tuple[int
     return stop, after
 
 
-def as_stored(event: Event) -> Event:
-    """Give a CR-only source's event back the octets that the source has."""
+class AsStored:
+    """Gives a CR-only source's events back the octets that the source has.
+
+    An LF is an octet like any other there, but a reader takes it and the CR before it for one line end. So
+    no piece of a body may end between the two: what ends in a CR waits for what follows.
+    """
+
+    def __init__(self) -> None:
+        self._held: Body | HeadRest | None = None
+
+    def __call__(self, events: list[Event]) -> list[Event]:
+        """The events that nothing to come can change: the last of a message is its `End`."""
+        told: list[Event] = []
+        for swapped in events:
+            event, held = _as_stored(swapped), self._held
+            if held is not None:
+                self._held = None
+                if isinstance(event, type(held)) and event.data.startswith(b"\n"):
+                    held = held._replace(data=held.data + b"\n")
+                    event = event._replace(offset=event.offset + 1, data=event.data[1:])
+                told.append(held)
+            if isinstance(event, (Body, HeadRest)):
+                if event.data.endswith(b"\r"):
+                    self._held = event
+                    continue
+                if not event.data:  # it was the LF alone
+                    continue
+            told.append(event)
+        return told
+
+
+def _as_stored(event: Event) -> Event:
     if isinstance(event, Head):
         stored, line = event.data.translate(SWAP_CR_LF), event.from_line.translate(SWAP_CR_LF)
         return event._replace(data=stored, from_line=line, newline=b"\r")

@@ -14,7 +14,7 @@ from unmbox._repairs import repair
 from unmbox._signatures import DAMAGE
 from unmbox._sound import sound_fields
 from unmbox.errors import UsageError
-from unmbox.events import Body, End, Event, Head, HeadRest
+from unmbox.events import Body, End, Event, Head, HeadRest, Junk, Rejected
 
 HEADERS = ("repair", "preserve")
 NEWLINES = ("crlf", "lf")
@@ -47,7 +47,7 @@ class EmlWriter:
     ``"lf"`` where only CRs are between it and the line's end: in a file of LF lines one of them would pass
     for a part of the line end, and a second conversion would take it.
 
-    Raises `UsageError` for an unknown option, and nothing else, whatever the octets.
+    Raises `UsageError` for an unknown option or what is no event, and nothing else, whatever the octets.
 
     >>> octets = b"From a@b Tue Mar 19 09:13:51 2019\nFrom: a@b\nStatus: RO\n\nHello\n"
     >>> parser, writer = unmbox.Parser(), unmbox.EmlWriter()
@@ -114,7 +114,7 @@ class EmlWriter:
         if isinstance(event, Body) and self._repairing and not self._swapped and self._held is None:
             return self._body_octets(event.data)  # nearly all there is
         if not isinstance(event, (Body, Head, HeadRest)):
-            return self._end() if isinstance(event, End) else b""
+            return self._end() if isinstance(event, End) else _nothing(event)
         if isinstance(event, Head):
             self._swapped = event.newline == b"\r"
         data = with_lf(event.data) if self._swapped else event.data
@@ -237,6 +237,15 @@ class EmlWriter:
         repair = Repair(code, "", applied=False, signature_impact="")
         if repair not in self._repairs:
             self._repairs.append(repair)
+
+
+def _nothing(event: object) -> bytes:
+    """What an event adds that is no part of a message; an error for what is no event."""
+    if not isinstance(event, (Junk, Rejected)):
+        raise UsageError(
+            f"send() takes one event, not {type(event).__name__}: send each that feed() returned"
+        )
+    return b""
 
 
 def _order(repair: Repair) -> int:
