@@ -21,7 +21,7 @@ import unmbox
 from benchmarks import shapes
 from corpus import rows as corpus_rows
 from mails import Left, emls, left, mail, mailbox
-from unmbox import Progress, Report, SourceError, UsageError, _crew, _ranges
+from unmbox import EmlWriter, Progress, Report, SourceError, UsageError, _crew, _ranges
 from unmbox._verify import verify
 from unmbox.manifest import SourceState
 
@@ -402,3 +402,40 @@ def test_a_number_that_is_none(sources: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="jobs is a number of processes, not 0: give 1 or more"):
         unmbox.convert(sources, tmp_path / "eml", jobs=0)
     assert not (tmp_path / "eml").exists()
+
+
+def test_a_worker_that_dies_while_a_stream_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are written in the midst of that, and what was in quarantine is still known by its octets."""
+    path = tmp_path / "a.mbox"
+    path.write_bytes(mailbox([mail(number) for number in range(60)]))
+    streamed = mailbox([mail(number, "", "X-Bad: 1", "Status: R") for number in range(100, 104)])
+    send = EmlWriter.send
+
+    def failing(writer: EmlWriter, event: Any) -> bytes:
+        if b"X-Bad" in getattr(event, "data", b""):
+            raise ZeroDivisionError("made up")
+        return send(writer, event)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(EmlWriter, "send", failing)
+        assert unmbox.convert(iter([streamed]), tmp_path / "eml").quarantined == 4
+
+    tell = _crew._Worker.tell
+    parcels = 0
+
+    def tell_or_kill(worker: _crew._Worker, order: Any) -> None:
+        nonlocal parcels
+        parcels += isinstance(order, _ranges.Paths)
+        if isinstance(order, _ranges.Paths) and order.paths[-1] == last:
+            worker._process.kill()
+        tell(worker, order)
+
+    whole = unmbox.convert([path, iter([streamed])], tmp_path / "whole")
+    last = next(name for name, octets in emls(tmp_path / "whole").items() if b"Subject: Mail 59\r" in octets)
+    monkeypatch.setattr(_crew._Worker, "tell", tell_or_kill)
+    report = unmbox.convert([path, iter([streamed])], tmp_path / "eml", jobs=2)
+    assert parcels
+    assert (whole.written, report.written, report.quarantined) == (64, 64, 0)
+    assert left(tmp_path / "eml").files == left(tmp_path / "whole").files

@@ -55,7 +55,8 @@ class Job:
         self._manifest = manifest
         self._batches = batches
         self._counts = batches.tally.counts
-        self._assembly = Assembly(setup.new_writer, batches.sink, batches.hasher, newline=setup.newline)
+        self._setup = setup
+        self._assembly = self._new_assembly()
         self._variant = setup.variant
         self._progress = progress
         self._total: int | None = 0
@@ -67,7 +68,6 @@ class Job:
         self._name = ""
         self._known_to = 0  # messages before this offset are rows already
         self._to_retry: Mapping[int, Quarantined] = {}  # of these, by their offsets
-        self._setup = setup
         self._jobs = jobs if batches.can_share else 1
         self._crew: Crew | None = None
         self._numbers = count(1)
@@ -316,13 +316,18 @@ class Job:
         task, start, rows, links = parcel
         source = task.source()
         parser = parser_of(task.state, self._variant, start)
-        self._assembly.begin(task.state, source.name)
-        mails = self._assembly.mails(events_of(source.chunks(start), parser))
+        assembly = self._new_assembly()  # the other one may be in the midst of another source
+        assembly.begin(task.state, source.name)
+        mails = assembly.mails(events_of(source.chunks(start), parser))
         # The rows come first: no message beyond them is asked for.
         for row, more, mail in zip(rows, links, mails, strict=False):
             mail.links = more
             self._batches.write_anew(mail, row.path)
-        self._assembly.begin(self._source, self._name)
+        assembly.discard()
+
+    def _new_assembly(self) -> Assembly:
+        batches, setup = self._batches, self._setup
+        return Assembly(setup.new_writer, batches.sink, batches.hasher, newline=setup.newline)
 
     def _parser_at(self, offset: int) -> Parser:
         """A parser that goes on with a message of the source, as it was settled."""
