@@ -56,6 +56,7 @@ __all__ = ["AsyncSink", "AsyncTarget", "Message", "Messages", "convert", "messag
 T = TypeVar("T")
 _AT_ONCE = 1 << 20  # octets read in one hop to a thread, which costs as much as some 30 KiB
 _GIVEN = 4 * CHUNK  # octets of a message that are made at a time
+_SHORT = 1 << 14  # octets of a header block that is repaired sooner than a loop notices, whatever is in it
 _TURN = 0.005  # seconds for which a loop may be kept busy, or a thread, if there is something to show for it
 AsyncSourceLike = Union[SourceLike, AsyncReadable, AsyncIterable[bytes]]  # noqa: UP007  # a name in quotes is in it
 
@@ -160,7 +161,7 @@ class Message(PassingMessage):
 
         Keeps nothing: a second call raises `BodyGoneError`, unless `raw` or `as_bytes` came first.
         """
-        return _Pieces(self._pieces(), self._stream, in_loop=len(self.block) <= CHUNK)
+        return _Pieces(self._pieces(), self._stream, in_loop=len(self.block) <= _SHORT)
 
     async def as_email(self) -> EmailMessage:
         """The EML, parsed by the standard library under its default policy."""
