@@ -101,6 +101,18 @@ def test_names_never_raise(charset: str) -> None:
         (b"\x1b$B%F\xb1\x1b(B", "iso2022_jp", None),
         # Escaped to ASCII and back inside a character.
         (b"\x1b$BF\x1b(B\x1b$B|K\\8l\x1b(B", "iso2022_jp", "日本語"),
+        # Cut off with the escape that ends it, or with half of a character: what follows is ASCII.
+        (b'"\x1b$B;3EDB@O:" <a@b.jp>', "iso2022_jp", '"山田太郎" <a@b.jp>'),
+        (b"\x1b$B;3EDB@O: <a@b.jp>", "iso2022_jp", "山田太郎 <a@b.jp>"),
+        (b"\x1b$B;3ED<abc@xy.com>", "iso2022_jp", "山田<abc@xy.com>"),
+        (b"\x1b$B;3ED<a@b.jp>, \x1b$BNkLZ\x1b(B <c@d.jp>", "iso2022_jp", "山田<a@b.jp>, 鈴木 <c@d.jp>"),
+        (b"a@b.jp (\x1b$B;3ED), c@d.jp", "iso2022_jp", "a@b.jp (山田), c@d.jp"),
+        (b'"\x1b$B;3E" <a@b.jp>', "iso2022_jp", '"山\x1b$BE\x1b(B" <a@b.jp>'),
+        (b'name="\x1b$B;3ED.txt"; size=1', "iso2022_jp", 'name="山田.txt"; size=1'),
+        (b"\x1b$B;3ED)", "iso2022_jp", "山田)"),
+        (b"\x1b(I6E <a@b.jp>", "iso2022_jp", "ｶﾅ <a@b.jp>"),
+        # Blanks among characters of two octets, between their escapes.
+        (b"\x1b$B-!;3 B@O:\x1b(B!", "iso2022_jp", "①山 太郎!"),
         (b"\xad\xa1\xad\xea", "euc_jp", "①㈱"),
         (b"\xad\xfe", "euc_jp", None),
         (b"\x81", "cp1252", "\x81"),

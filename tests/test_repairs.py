@@ -93,6 +93,10 @@ def codes(*lines: bytes) -> list[str]:
             [b"Keywords: =?UTF-8?B?w4Q=?=, b, =?utf-8?Q?c,d?= =?UTF-8?B?IMOp?="],
         ),
         ("8bit-name", [b'Cc: \x1b$B$"\x1b(B <a@b>'], [b"Cc: =?UTF-8?B?44GC?= <a@b>"]),
+        # Cut off before the escape that ends it; and one that stays, for a carrier's emoji.
+        ("8bit-name", [b'Cc: "\x1b$B$"$"" <a@b>'], [b"Cc: =?UTF-8?B?44GC44GC?= <a@b>"]),
+        ("8bit-name", [b'Cc: \x1b$B$"uA\x1b(B <a@b>'], [b"Cc: =?UTF-8?B?44GCGyRCdUEbKEI=?= <a@b>"]),
+        ("8bit-name", [b'Cc: a@b (\x1b$B$"uA\x1b(B)'], [b"Cc: a@b (=?UTF-8?B?44GCGyRCdUEbKEI=?=)"]),
         ("8bit-name", ["To: Ä <a@b>".encode()], [b"To: =?UTF-8?B?w4Q=?= <a@b>"]),
         ("8bit-name", ["List-ID: Ä <a.b>".encode()], [b"List-ID: =?UTF-8?B?w4Q=?= <a.b>"]),
         (

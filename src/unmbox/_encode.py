@@ -36,12 +36,16 @@ _IS_ENCODED_WORD = re.compile(r"=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=").fullmatch
 _WORD_OF = re.compile(
     r"=\?([^?\s]{1,60})\?[BbQq]\?(?:[^?]*\?=(?!\?[^?\s]{1,60}\?[BbQq]\?)|(?:(?!=\?)[^?\s])*\??)"
 )
-_LEXEMES = re.compile(r'=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t]+|\\')
+# The parenthesis of an ISO 2022 escape, which stays where what it is for is no character, opens no comment.
+_ESCAPE: Final = r"\x1b\$?\([@-Z]"
+_LEXEMES = re.compile(
+    rf'=\?[^?\s]{{1,60}}\?[BbQq]\?[^?"]*\?=|{_ESCAPE}|\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t\x1b]+|\\|\x1b'
+)
 _CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
 # What comes before an address in brackets is its name, whatever is in it.
 _IN_NAME = re.compile(r'[^,:;<>"()]{0,200}<').match
 _MARKS: Final = frozenset(",:;)>")
-_BETWEEN_PARENTHESES = re.compile(r"[^()]+")
+_BETWEEN_PARENTHESES = re.compile(rf"(?:{_ESCAPE}|[^()])+")
 # But half of a character whose charset nobody knows.
 _ESCAPED = re.compile(r"(?<![\udc80-\udcff])\\(.)", re.DOTALL)
 
