@@ -95,6 +95,10 @@ def test_the_grammar(raw: bytes, expected: str) -> None:
         (b"=?cp-850?Q?=82?=", "é"),
         # Raw octets inside an encoded-word.
         (b"=?iso-8859-1?Q?M\xfcller?=", "Müller"),
+        # Cut in mid-character: B beside Q, and behind nothing but ASCII.
+        (b"=?utf-8?B?5pel5pys?= =?utf-8?Q?_=E8=AA=9E=E8=AA?=", "日本 語\udce8\udcaa"),
+        (b"=?utf-8?Q?it=E2=80?=", "it\udce2\udc80"),
+        (b"=?utf-8?Q?caf=E9?=", "café"),
         # Line ends smuggled in stay inside the line.
         (b"=?utf-8?Q?a=0D=0ABcc:_b?=", "a Bcc: b"),
     ],

@@ -51,6 +51,8 @@ _LATIN: Final = frozenset({"iso8859_2", "iso8859_15", "cp1250", "cp1252", "cp125
 _LIKE_UTF8 = re.compile(
     rb"[\x00-\x7f]*(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})"
 ).match
+# ASCII, and more of a character than the first octet, which alone may be a letter of Latin-1.
+_BEGUN_UTF8 = re.compile(rb"([\x00-\x7f]+)([\xe0-\xef][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{1,2})").fullmatch
 # Latin letters, and signs of any text.
 _ANY_LATIN = searcher(r"\A[\x00-\x7f\xa0-\u024f\u2000-\u2bff\ufe0f\U0001f000-\U0001faff]*\Z")
 _SEAM = searcher("[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]")
@@ -273,12 +275,12 @@ class _Field:
         codec = codec_name(charset)
         if codec is not None and _may_be_cut_inside(words):
             # In a charset of one octet a letter whatever comes of the pieces is text.
-            together = _rejoined(words)
+            together = _rejoined(words) or whole
             if _is_cut_inside(words) or (_controls(whole, codec) and not _controls(together, codec)):
                 whole = together
         if codec is not None and len(words) > 1 and decode_strictly(whole, codec) is None:
             # Each may be whole in itself (ISO 2022), or base64 was cut at any place.
-            for parts in (octets, [_rejoined(words)]):
+            for parts in (octets, [_rejoined(words) or whole]):
                 texts = [decode_strictly(part, codec) for part in parts]
                 if None not in texts:
                     return _Piece(_LINE_END.sub(" ", "".join(filter(None, texts))), source)
@@ -313,6 +315,8 @@ class _Field:
     def _damaged(self, octets: bytes, codec: str) -> str:
         """Decode octets that are not all of their charset."""
         cut = nearly_utf8(octets, known=True) if codec == "utf_8" else cut_cjk(octets, codec)
+        if cut is None and codec == "utf_8" and (end := _BEGUN_UTF8(octets)):
+            cut = end[1].decode("ascii") + end[2].decode("ascii", "surrogateescape")
         if cut is not None:
             return cut
         # Cut in mid-character, or a few octets damaged: the declaration still says the most.
@@ -397,10 +401,11 @@ def _controls(octets: bytes, codec: str) -> bool:
     return text is None or _CONTROL.search(text) is not None
 
 
-def _rejoined(words: list[_Word]) -> bytes:
-    """Decode encoded-words as one text, whose base64 was not cut at multiples of four."""
-    text = b"".join([word.text for word in words])
-    return _octets(words[0]._replace(text=text)) or b""
+def _rejoined(words: list[_Word]) -> bytes | None:
+    """Decode encoded-words as one text, whose base64 was not cut at multiples of four; None if it is none."""
+    if any(word.encoding != words[0].encoding for word in words):
+        return None
+    return _octets(words[0]._replace(text=b"".join([word.text for word in words])))
 
 
 def _unbase64(run: bytes) -> bytes:
