@@ -15,7 +15,7 @@ from typing import Final
 
 from unmbox import _encode, _missing
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
-from unmbox._fields import ADDRESSES, BOM, MAX_LINE, ONCE, Field, names_nobody
+from unmbox._fields import ADDRESSES, BOM, MAX_LINE, ONCE, PARAMETERS, Field, names_nobody
 from unmbox._message_id import find_message_id
 from unmbox._parameters import encode_parameters, has_raw_boundary
 from unmbox._signatures import DAMAGE, Signatures
@@ -24,8 +24,7 @@ _STRAY = re.compile(rb">?From (?![ \t]*:)").match
 _FIRST_MARKS = re.compile(rb"\A(?:%b)+" % BOM).sub
 _NOT_A_NAME = re.compile(rb"[^\s:]*:").match
 _BOOKKEEPING: Final = frozenset(b"content-length status x-status x-keywords x-uid x-imap x-imapbase".split())
-_PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
-_OF_A_KIND: Final = ADDRESSES | _PARAMETERS | STRUCTURED
+_OF_A_KIND: Final = ADDRESSES | PARAMETERS | STRUCTURED
 # Text in it is 7-bit, and still none that a reader would know to decode.
 _ISO_2022 = re.compile(rb"\x1b(?:\$|\(I)").search
 
@@ -284,7 +283,7 @@ def _8bit_parameter(block: Block) -> None:
     A comment behind one is left out, and the field as it was is kept below it. A field whose boundary is raw
     stays as it is, for the body has the same octets.
     """
-    _encode_parameters(block, "8bit-parameter", _raw(block, _PARAMETERS))
+    _encode_parameters(block, "8bit-parameter", _raw(block, PARAMETERS))
 
 
 def _encode_parameters(block: Block, code: str, fields: list[Field], *, loose: bool = False) -> None:
@@ -296,7 +295,7 @@ def _encode_parameters(block: Block, code: str, fields: list[Field], *, loose: b
             continue
         value, left_out = encode_parameters(text, loose=loose)
         _refold(block, code, field, value)
-        if left_out and field.key in _PARAMETERS and field.raw != before:
+        if left_out and field.key in PARAMETERS and field.raw != before:
             originals[id(field)] = Field(_as_text(name, text))
     _keep(block, originals)
 
@@ -334,7 +333,7 @@ def _long_line(block: Block) -> None:
     for field in long:
         text = block.text(field)
         folds = text.isascii() and "\x1b" not in text and _encode.fold(field.name.decode(), text)
-        if not folds and field.key in _PARAMETERS:
+        if not folds and field.key in PARAMETERS:
             _encode_parameters(block, "long-line", [field], loose=True)
         else:
             _refold(block, "long-line", field, text if folds else _loose(field.key, text))
