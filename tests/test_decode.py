@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import unmbox
 from benchmarks import charset_accuracy
 from unmbox._decode import decode_addresses, decode_text
+from unmbox._encode import encoded_words
 
 
 def b64(octets: bytes) -> bytes:
@@ -305,7 +306,8 @@ def word(charset: str, octets: bytes) -> bytes:
 )
 def test_a_word_of_utf8_that_was_cut_in_mid_character(text: str, said: str) -> None:
     assert decode_text(word("UTF-8", text.encode()[:-1])) == said
-    # As a repair writes it.
+    # As a repair writes it, and as a whole.
+    assert decode_text(encoded_words(f"x{said}").encode()) == f"x{said}"
     assert decode_text(word("unknown-8bit", said.encode("utf-8", "surrogateescape"))) == said
 
 

@@ -61,6 +61,20 @@ def test_octets_of_no_known_charset_can_be_had_back(octets: bytes) -> None:
     assert said(encoded).encode("ascii", "surrogateescape") == octets
 
 
+@pytest.mark.parametrize(
+    ("text", "encoded"),
+    [
+        ("日本\udce8\udcaa", "=?UTF-8?B?5pel5pys?= =?unknown-8bit?B?6Ko=?="),
+        ("日本\udc83", "=?UTF-8?B?5pel5pys?= =?unknown-8bit?Q?=83?="),
+        ("Caf\udce9", "=?unknown-8bit?Q?Caf=E9?="),
+        ("日\udc83\udc83\udc83\udc83", "=?unknown-8bit?B?5pelg4ODgw==?="),
+        ("\udc83日\udc83", "=?unknown-8bit?B?g+aXpYM=?="),
+    ],
+)
+def test_what_was_cut_leaves_the_rest_in_a_known_charset(text: str, encoded: str) -> None:
+    assert _encode.encoded_words(text) == encoded
+
+
 @given(st.text("ab é日\t", max_size=60).map(lambda text: text.strip(" \t")))
 def test_only_words_that_need_it_are_encoded(text: str) -> None:
     encoded = _encode.encode_text(text)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from ._charset import cjk_for_latin, common_cjk, cut_cjk, decode_8bit
 from ._codecs import codec_name, decode_strictly, iso_2022_jp, no_text
 from ._late import finder, searcher
-from ._utf8 import NEVER_UTF8, nearly_utf8, says_rather
+from ._utf8 import MAX_LEFT_OVER, NEVER_UTF8, nearly_utf8, says_rather
 
 # A fold of a field's value: its line end and one blank become one space.
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
@@ -33,6 +33,7 @@ _LEADING_BASE64 = re.compile(rb"[A-Za-z0-9+/=]*")
 _LEADING_Q = re.compile(rb"[^\s?]*")
 _SURROGATE = re.compile("[\udc80-\udcff]")
 _HIGH = re.compile(rb"[\x80-\xff]")
+_ASCII = re.compile(rb"[\x00-\x7f]").search
 _LINE_END = re.compile(r"\r\n?|\n")
 # Guesses of a charset cost up to 1 ms; a field that needs more than these is hostile.
 _GUESSES: Final = 50
@@ -248,8 +249,13 @@ class _Field:
         for token in tokens:
             if isinstance(token, _Word) and (octets := _octets(token)) is not None:
                 if words and _differ(words[0].charset, token.charset):
-                    yield self._joined(words)
-                    words = []
+                    said = self._joined(words)
+                    words, blank = [], b""
+                    if _is_left_over(said.source, token, octets):
+                        left_over = octets.decode("ascii", "surrogateescape")
+                        yield _Piece(said.text + left_over, f"{said.source} {token.source.decode('ascii')}")
+                        continue
+                    yield said
                 words.append(token._replace(octets=octets))
                 blank = b""
             elif words and isinstance(token, bytes) and token.isspace():
@@ -363,6 +369,16 @@ def _is_rather(utf8: str, octets: bytes, codec: str, said: str) -> bool:
 
 def _differ(one: str, other: str) -> bool:
     return one != other and codec_name(one) != codec_name(other)
+
+
+def _is_left_over(before: str, word: _Word, octets: bytes) -> bool:
+    """Whether a repair has written a word so, for what is left of a character after text in UTF-8."""
+    return (
+        word.charset == "unknown-8bit"
+        and len(octets) <= MAX_LEFT_OVER
+        and not _ASCII(octets)
+        and before.startswith("=?UTF-8?")
+    )
 
 
 def _octets(word: _Word) -> bytes | None:

@@ -21,6 +21,7 @@ from unmbox._addresses import read_wide
 from unmbox._codecs import codec_name
 from unmbox._decode import decode_text
 from unmbox._fields import MAX_LINE
+from unmbox._utf8 import cut_off
 
 MAX_WORD: Final = 900
 """Characters of a word that may stand unbroken in a line of its own."""
@@ -78,6 +79,9 @@ def encoded_words(text: str) -> str:
     if len(text) > _AT_ONCE:
         return " ".join(encoded_words(text[at : at + _AT_ONCE]) for at in range(0, len(text), _AT_ONCE))
     charset, octets = octets_of(text)
+    if charset != "UTF-8" and (kept := cut_off(text)):
+        # What is left of the last character has a word of its own: readers know the rest.
+        return f"{encoded_words(kept)} {encoded_words(text[len(kept) :])}"
     costs = octets.translate(_Q_COSTS)
     if sum(costs) <= (len(octets) + 2) // 3 * 4:
         return " ".join(f"=?{charset}?Q?{spelled(_Q, octets[a:b])}?=" for a, b in cuts(octets, costs))
