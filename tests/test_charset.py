@@ -452,6 +452,21 @@ def test_the_benchmark_reads_what_is_promised(texts: str, before: bytes, after: 
             assert alone >= 0.9 * len(rows), charset
 
 
+@pytest.mark.parametrize(
+    "form", [b"%b", b'"%b" <a@b.jp>', b"%b <a@b.jp>", b"a@b.jp (%b)", b'x; name="%b"; size=1']
+)
+@pytest.mark.parametrize("codec", ["cp932", "euc_jp"])
+@pytest.mark.parametrize("text", ["日本語メールのテスト", "東京営業部", "お世話になって", "田中商店", "佐藤"])
+def test_a_name_that_was_cut_in_mid_character(text: str, codec: str, form: bytes) -> None:
+    whole, octets = text[:-1], text.encode(codec)[:-1]
+    said = (form % octets).decode(codec, "surrogateescape")
+    assert whole in said
+    assert decode_8bit(form % octets, [codec]) == (said, codec)
+    assert decode_8bit(form % octets, body="日本語の本文です。よろしく。\n".encode(codec)) == (said, codec)
+    if len(whole) > 2:
+        assert decode_8bit(form % octets) == (said, codec)
+
+
 @given(st.text(st.characters(codec="iso2022_jp", exclude_characters="\x1b")))
 def test_iso_2022_jp_is_never_read_as_something_else(text: str) -> None:
     raw = text.encode("iso2022_jp")

@@ -69,7 +69,8 @@ _LONG_RUN = re.compile(rb"[\x80-\xff]{6}").search
 _ROW: Final = 2  # octets of which a row of signs is made
 # Seldom met in words of Latin script: ``żółć``.
 _RUN_OF_FOUR = re.compile(rb"[\x80-\xff]{4}").search
-_CUT = re.compile("[\udc80-\udcff]\\s*$", re.MULTILINE).search  # at the end of a value
+# What is left of a character at the end of a value, or before what ends a name in it.
+_CUT = re.compile(r'[\udc80-\udcff](?=[\s"<>(),.:;]|\Z)').search
 _ASCII_LETTERS = re.compile("[A-Za-z]").search
 # Rare characters that do not speak against the charset that is declared.
 _FEW: Final = 2
@@ -125,15 +126,25 @@ def decode_8bit(
     odd = sum(bits >= rare for bits in strange) + (len(misplaced(text)) if language not in COMMON else 0)
     poor = 2 * odd > len(strange) and from_body.get((codec, language)) != 0.0
     left_over = len(no_text(text))
-    if language in COMMON and codec in map(codec_name, candidates) and not seams(text):
+    if language in COMMON and not seams(text):
+        is_declared = codec in map(codec_name, candidates)
+        is_known = is_declared or from_body.get((codec, language)) == 0.0 or _is_common(text, language)
         # A rare character or two, or one that was cut, say nothing against what is declared.
-        poor = poor and (left_over > 0 or len(strange) > _FEW or _ASCII_LETTERS(text) is not None)
-        left_over = 0 if left_over == 1 and _CUT(text) else left_over
+        if is_declared:
+            poor = poor and (left_over > 0 or len(strange) > _FEW or _ASCII_LETTERS(text) is not None)
+        if left_over == 1 and is_known and _CUT(text):
+            left_over = 0
     if (poor or left_over) and (guess := _ask_chardet(raw)) is not None:
         return guess
     if not poor and 8 * left_over <= len(_HIGH.findall(raw)):
         return text, codec
     return raw.decode("ascii", "surrogateescape"), "unknown-8bit"
+
+
+def _is_common(text: str, language: str) -> bool:
+    """Whether most of the characters of a text, and two of them at least, are as common ones are."""
+    bits = [costs_in(language)[char] for char in text if not (char.isascii() or "\udc80" <= char <= "\udcff")]
+    return len(bits) >= _FEW and sum(bits) < COMMON_CJK * len(bits)
 
 
 def said_rather(raw: bytes, utf8: str, candidates: Sequence[str], lines: bytes) -> tuple[str, str] | None:
