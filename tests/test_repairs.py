@@ -422,6 +422,12 @@ BAD_DATES = {
     # What readers by the RFC take for a time of no known zone.
     b"Tue, 19 Mar 2019 10:13:51 PM": b"Tue, 19 Mar 2019 22:13:51 -0000",
     b"Tue, 19 Mar 2019 10:13:51 JST": b"Tue, 19 Mar 2019 10:13:51 +0900",
+    b"Tue, 19 Mar 2019 10:13:51 (JST)": b"Tue, 19 Mar 2019 10:13:51 +0900",
+    b"Tue Mar 19 10:13:51 2019 (+0900)": b"Tue, 19 Mar 2019 10:13:51 +0900",
+    b"Tue, 19 Mar 2019 10:13:51 (local time)": b"Tue, 19 Mar 2019 10:13:51 -0000",
+    b"(JST) Tue, 19 Mar 2019 10:13:51": b"Tue, 19 Mar 2019 10:13:51 -0000",
+    b"Tue, 19 Mar 2019 9:5:3 +0900": b"Tue, 19 Mar 2019 09:05:03 +0900",
+    b"2019/3/9 9:5:03": b"Sat, 09 Mar 2019 09:05:03 -0000",
     b"Tue, 19 Mar 2019 10:13:51 CEST": b"Tue, 19 Mar 2019 10:13:51 +0200",
     b"Tue, 19 Mar 2019 10:13:51 XYZ": b"Tue, 19 Mar 2019 10:13:51 -0000",
     # A zone is claimed where there is one, and only there.

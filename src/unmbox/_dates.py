@@ -44,7 +44,11 @@ _YEARS: Final = {str(n): n for n in range(1900, 2100)}
 # Numeric zones seen so far; at most 2,878 texts are in range.
 _OFFSETS: Final[dict[str, timezone]] = {"+0000": _UTC, "-0000": _UTC}
 
-_TIME = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{1,2})(?:[.,][0-9]+)?)?(?![0-9])"
+# A minute of one digit counts where seconds follow: `9:5:03`.
+_TIME = (
+    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}|[0-9](?=:))"
+    r"(?::(?P<second>[0-9]{1,2})(?:[.,][0-9]+)?)?(?![0-9])"
+)
 _TIME12 = _TIME + r"(?:\s?(?P<half>[ap])\.?m\b\.?)?"
 _MONTH = r"(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DAY = r"(?P<day>[0-9]{1,2})"
