@@ -105,6 +105,13 @@ def codes(*lines: bytes) -> list[str]:
             [b"Cc: %C3%A4@b", b"X-Unmbox-Original-Cc: =?UTF-8?B?w6RAYg==?="],
         ),
         ("8bit-parameter", ["Content-Type: a/b; c=ä".encode()], [b"Content-Type: a/b; c*=UTF-8''%C3%A4"]),
+        # A fold at a tab is a blank to people.
+        (
+            "8bit-parameter",
+            [b"Content-Type: a/b;", '\tname="é'.encode(), b'\te"'],
+            [b"Content-Type: a/b; name*=UTF-8''%C3%A9%20e"],
+        ),
+        ("8bit-text", ["Subject: é".encode(), "\té".encode()], [b"Subject: =?UTF-8?B?w6kgw6k=?="]),
         ("8bit-structured", [b"References: <\xe9@b>"], [b"References: <%E9@b>"]),
         ("long-line", [b"X: " + b"a " * 500], None),
         ("long-line", [b"X: a" + b" " * 999], [b"X: a"]),
