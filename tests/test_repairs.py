@@ -1035,6 +1035,14 @@ def test_raw_japanese_as_it_was_meant(subject: bytes, text: str) -> None:
     assert said.encode("utf-8", "surrogateescape") == text.encode("utf-8", "surrogateescape")
 
 
+def test_what_google_puts_on_top_says_nothing_of_the_sender() -> None:
+    labels = b"X-Gmail-Labels: =?UTF-8?Q?=E5=8F=97=E4=BF=A1?=\n =?UTF-8?Q?=E3=83=88?="
+    subject = b"Subject: " + "ﾃｽﾄ".encode("cp932")  # but for the last octet it would be UTF-8, too
+    for top in ([], [labels]):
+        eml = convert(b"\n".join([*top, FROM, DATE, ID, subject, b"", b""]))
+        assert b"Subject: =?UTF-8?B?776D7729776E?=" in eml.fields
+
+
 @pytest.mark.parametrize("name", ["山田@営業", "山田@営業 太郎", "＠山田 a@営業"])
 def test_a_name_may_hold_an_at(name: str) -> None:
     assert encode_addresses(f"{name} <x@y.jp>") == (f"{encoded_words(name)} <x@y.jp>", False)
