@@ -257,6 +257,7 @@ def test_names_and_addresses_come_out_as_they_went_in(people: list[tuple[str, st
         ("a; n==?utf-8?B?w6k=?=ü", "a; n*=UTF-8''%C3%A9%C3%BC"),
         # A path, and half of a character whose charset nobody knows.
         ('a; n="C:\\dé.txt"', "a; n*=UTF-8''C%3A%5Cd%C3%A9.txt"),
+        ("a; n*=utf-8''\"é.txt\"", "a; n*=UTF-8''%C3%A9.txt"),
         ('a; n="\udc95\\\udc8e.txt"', "a; n*=unknown-8bit''%95%5C%8E.txt"),
         ('a; n="\udc95\\\\x"', "a; n*=unknown-8bit''%95%5C%5Cx"),
         (

@@ -333,6 +333,7 @@ def test_the_first_of_equal_fields_is_shown() -> None:
         ("filename*0*=shift_jis''%8C%A9%90;\n filename*1*=%CF;\n filename*2=.pdf", 'filename="見積.pdf"'),
         ("filename*=iso-2022-jp''%1B%24B8%2B%40Q%1B%28B.pdf", 'filename="見積.pdf"'),
         ("filename*=utf-8''%22%5C%0D%0Aa", 'filename="\\"\\\\ a"'),
+        ("filename*=utf-8''\"%E8%A6%8B.pdf\"; a=b", 'filename="見.pdf"; a=b'),
         ("filename*=utf-8''%E8%A6", 'filename="\udce8\udca6"'),
         ('filename="a*b.pdf"', 'filename="a*b.pdf"'),
     ],

@@ -164,6 +164,7 @@ def _said(run: list[re.Match[str]]) -> str:
         if match[3].endswith("*"):
             if number == 0 and value.count("'") >= 2:
                 charset, _, value = value.split("'", 2)
+                value = _unquoted(value)  # as programs write that know both forms by halves
             value = _ENCODED.sub(_octet_of, value)
         octets += _in_charset(value, charset)
     codec = codec_name(charset)
