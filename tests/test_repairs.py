@@ -177,6 +177,13 @@ def test_a_long_line_is_folded_where_its_value_stays_the_same(
         assert field.replace(b"\n", b"") == name + (value.replace(*after) if after else value)
 
 
+@pytest.mark.parametrize("mark", [b",", b";"])
+def test_addresses_without_blanks_between_are_folded_behind_their_marks(mark: bytes) -> None:
+    addresses = [b"user%d@example.org" % number for number in range(100)]
+    [field] = repaired(b"To: " + mark.join(addresses))
+    assert field.removeprefix(b"To: ").replace(b"\n", b"").split(mark + b" ") == addresses
+
+
 def test_a_long_line_of_addresses_is_folded_before_anything_is_put_in() -> None:
     value = b", ".join([b"a@b,c@d"] * 120)
     assert repaired(b"To: " + value)[0].replace(b"\n", b"") == b"To: " + value

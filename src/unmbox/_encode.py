@@ -282,8 +282,8 @@ def encode_addresses(text: str, *, loose: bool = False) -> tuple[str, bool] | No
 
     Addresses stay as they are. One that is not ASCII has no 7-bit form: its domain becomes A-labels
     (RFC 5890) where it can, other octets ``%XX``, and the second result says so, as it does where marks of
-    full width have become ASCII. `loose` puts a space after each comma, to fold at. None where an address is
-    too long for a line.
+    full width have become ASCII. `loose` puts a space after each comma and semicolon, to fold at. None where
+    an address is too long for a line.
     """
     given, text = text, read_wide(text)
     out = StringIO()
@@ -319,7 +319,7 @@ def encode_addresses(text: str, *, loose: bool = False) -> tuple[str, bool] | No
             if len(written) > MAX_WORD:
                 return None
         out.write(space + written)
-        space = " " if loose and written == "," else ""
+        space = " " if loose and written in (",", ";") else ""
     return out.getvalue(), changed
 
 
