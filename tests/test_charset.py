@@ -467,6 +467,13 @@ def test_a_name_that_was_cut_in_mid_character(text: str, codec: str, form: bytes
         assert decode_8bit(form % octets) == (said, codec)
 
 
+@pytest.mark.parametrize("emoji", [b"\xf8\x9f", b"\xf9\x8b", b"\xf7\x41"])
+@pytest.mark.parametrize("form", [b"%b", b'"%b" <a@docomo.ne.jp>'])
+def test_a_carriers_emoji_leaves_the_text_around_it(emoji: bytes, form: bytes) -> None:
+    raw = form % ("了解".encode("cp932") + emoji)
+    assert decode_8bit(raw) == decode_8bit(raw, ["shift_jis"]) == (raw.decode("cp932"), "cp932")
+
+
 @given(st.text(st.characters(codec="iso2022_jp", exclude_characters="\x1b")))
 def test_iso_2022_jp_is_never_read_as_something_else(text: str) -> None:
     raw = text.encode("iso2022_jp")

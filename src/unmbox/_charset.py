@@ -71,6 +71,9 @@ _ROW: Final = 2  # octets of which a row of signs is made
 _RUN_OF_FOUR = re.compile(rb"[\x80-\xff]{4}").search
 # What is left of a character at the end of a value, or before what ends a name in it.
 _CUT = re.compile(r'[\udc80-\udcff](?=[\s"<>(),.:;]|\Z)').search
+# What Japan's carriers put where Shift_JIS leaves room.
+_EMOJI = re.compile("[\ue000-\ue757]").findall
+_NO_CHARACTER = re.compile("[\x00-\x7f\udc80-\udcff\ue000-\uf8ff]+")
 _ASCII_LETTERS = re.compile("[A-Za-z]").search
 # Rare characters that do not speak against the charset that is declared.
 _FEW: Final = 2
@@ -132,7 +135,7 @@ def decode_8bit(
         # A rare character or two, or one that was cut, say nothing against what is declared.
         if is_declared:
             poor = poor and (left_over > 0 or len(strange) > _FEW or _ASCII_LETTERS(text) is not None)
-        if left_over == 1 and is_known and _CUT(text):
+        if is_known and left_over == len(_EMOJI(text)) * (codec == "cp932") + bool(_CUT(text)):
             left_over = 0
     if (poor or left_over) and (guess := _ask_chardet(raw)) is not None:
         return guess
@@ -143,7 +146,7 @@ def decode_8bit(
 
 def _is_common(text: str, language: str) -> bool:
     """Whether most of the characters of a text, and two of them at least, are as common ones are."""
-    bits = [costs_in(language)[char] for char in text if not (char.isascii() or "\udc80" <= char <= "\udcff")]
+    bits = [costs_in(language)[char] for char in _NO_CHARACTER.sub("", text)]
     return len(bits) >= _FEW and sum(bits) < COMMON_CJK * len(bits)
 
 
