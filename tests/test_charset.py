@@ -474,6 +474,15 @@ def test_a_carriers_emoji_leaves_the_text_around_it(emoji: bytes, form: bytes) -
     assert decode_8bit(raw) == decode_8bit(raw, ["shift_jis"]) == (raw.decode("cp932"), "cp932")
 
 
+@pytest.mark.parametrize("name", ["髙木", "髙﨑", "宮﨑様", "髙橋＊"])
+def test_names_with_vendors_forms(name: str) -> None:
+    assert (
+        decode_8bit(name.encode("cp932"))
+        == decode_8bit(name.encode("cp932"), ["shift_jis"])
+        == (name, "cp932")
+    )
+
+
 @given(st.text(st.characters(codec="iso2022_jp", exclude_characters="\x1b")))
 def test_iso_2022_jp_is_never_read_as_something_else(text: str) -> None:
     raw = text.encode("iso2022_jp")
