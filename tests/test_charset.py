@@ -104,6 +104,18 @@ def test_names_never_raise(charset: str) -> None:
         (b"\x1b$B%F\xb1\x1b(B", "iso2022_jp", None),
         # Escaped to ASCII and back inside a character.
         (b"\x1b$BF\x1b(B\x1b$B|K\\8l\x1b(B", "iso2022_jp", "日本語"),
+        # Cut off with the escape that ends it, or with half of a character: what follows is ASCII.
+        (b'"\x1b$B;3EDB@O:" <a@b.jp>', "iso2022_jp", '"山田太郎" <a@b.jp>'),
+        (b"\x1b$B;3EDB@O: <a@b.jp>", "iso2022_jp", "山田太郎 <a@b.jp>"),
+        (b"\x1b$B;3ED<abc@xy.com>", "iso2022_jp", "山田<abc@xy.com>"),
+        (b"\x1b$B;3ED<a@b.jp>, \x1b$BNkLZ\x1b(B <c@d.jp>", "iso2022_jp", "山田<a@b.jp>, 鈴木 <c@d.jp>"),
+        (b"a@b.jp (\x1b$B;3ED), c@d.jp", "iso2022_jp", "a@b.jp (山田), c@d.jp"),
+        (b'"\x1b$B;3E" <a@b.jp>', "iso2022_jp", '"山\x1b$BE\x1b(B" <a@b.jp>'),
+        (b'name="\x1b$B;3ED.txt"; size=1', "iso2022_jp", 'name="山田.txt"; size=1'),
+        (b"\x1b$B;3ED)", "iso2022_jp", "山田)"),
+        (b"\x1b(I6E <a@b.jp>", "iso2022_jp", "ｶﾅ <a@b.jp>"),
+        # Blanks among characters of two octets, between their escapes.
+        (b"\x1b$B-!;3 B@O:\x1b(B!", "iso2022_jp", "①山 太郎!"),
         (b"\xad\xa1\xad\xea", "euc_jp", "①㈱"),
         (b"\xad\xfe", "euc_jp", None),
         (b"\x81", "cp1252", "\x81"),
@@ -459,6 +471,37 @@ def test_the_benchmark_reads_what_is_promised(texts: str, before: bytes, after: 
             assert alone == in_context == len(rows)
         elif not charset.startswith(("windows-125", "iso-8859")) or charset == "windows-1251":
             assert alone >= 0.9 * len(rows), charset
+
+
+@pytest.mark.parametrize(
+    "form", [b"%b", b'"%b" <a@b.jp>', b"%b <a@b.jp>", b"a@b.jp (%b)", b'x; name="%b"; size=1']
+)
+@pytest.mark.parametrize("codec", ["cp932", "euc_jp"])
+@pytest.mark.parametrize("text", ["日本語メールのテスト", "東京営業部", "お世話になって", "田中商店", "佐藤"])
+def test_a_name_that_was_cut_in_mid_character(text: str, codec: str, form: bytes) -> None:
+    whole, octets = text[:-1], text.encode(codec)[:-1]
+    said = (form % octets).decode(codec, "surrogateescape")
+    assert whole in said
+    assert decode_8bit(form % octets, [codec]) == (said, codec)
+    assert decode_8bit(form % octets, body="日本語の本文です。よろしく。\n".encode(codec)) == (said, codec)
+    if len(whole) > 2:
+        assert decode_8bit(form % octets) == (said, codec)
+
+
+@pytest.mark.parametrize("emoji", [b"\xf8\x9f", b"\xf9\x8b", b"\xf7\x41"])
+@pytest.mark.parametrize("form", [b"%b", b'"%b" <a@docomo.ne.jp>'])
+def test_a_carriers_emoji_leaves_the_text_around_it(emoji: bytes, form: bytes) -> None:
+    raw = form % ("了解".encode("cp932") + emoji)
+    assert decode_8bit(raw) == decode_8bit(raw, ["shift_jis"]) == (raw.decode("cp932"), "cp932")
+
+
+@pytest.mark.parametrize("name", ["髙木", "髙﨑", "宮﨑様", "髙橋＊"])
+def test_names_with_vendors_forms(name: str) -> None:
+    assert (
+        decode_8bit(name.encode("cp932"))
+        == decode_8bit(name.encode("cp932"), ["shift_jis"])
+        == (name, "cp932")
+    )
 
 
 @given(st.text(st.characters(codec="iso2022_jp", exclude_characters="\x1b")))

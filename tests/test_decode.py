@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import unmbox
 from benchmarks import charset_accuracy
 from unmbox._decode import decode_addresses, decode_text
+from unmbox._encode import encoded_words
 
 
 def b64(octets: bytes) -> bytes:
@@ -95,6 +96,10 @@ def test_the_grammar(raw: bytes, expected: str) -> None:
         (b"=?cp-850?Q?=82?=", "é"),
         # Raw octets inside an encoded-word.
         (b"=?iso-8859-1?Q?M\xfcller?=", "Müller"),
+        # Cut in mid-character: B beside Q, and behind nothing but ASCII.
+        (b"=?utf-8?B?5pel5pys?= =?utf-8?Q?_=E8=AA=9E=E8=AA?=", "日本 語\udce8\udcaa"),
+        (b"=?utf-8?Q?it=E2=80?=", "it\udce2\udc80"),
+        (b"=?utf-8?Q?caf=E9?=", "café"),
         # Line ends smuggled in stay inside the line.
         (b"=?utf-8?Q?a=0D=0ABcc:_b?=", "a Bcc: b"),
     ],
@@ -301,7 +306,8 @@ def word(charset: str, octets: bytes) -> bytes:
 )
 def test_a_word_of_utf8_that_was_cut_in_mid_character(text: str, said: str) -> None:
     assert decode_text(word("UTF-8", text.encode()[:-1])) == said
-    # As a repair writes it.
+    # As a repair writes it, and as a whole.
+    assert decode_text(encoded_words(f"x{said}").encode()) == f"x{said}"
     assert decode_text(word("unknown-8bit", said.encode("utf-8", "surrogateescape"))) == said
 
 

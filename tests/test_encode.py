@@ -61,6 +61,20 @@ def test_octets_of_no_known_charset_can_be_had_back(octets: bytes) -> None:
     assert said(encoded).encode("ascii", "surrogateescape") == octets
 
 
+@pytest.mark.parametrize(
+    ("text", "encoded"),
+    [
+        ("日本\udce8\udcaa", "=?UTF-8?B?5pel5pys?= =?unknown-8bit?B?6Ko=?="),
+        ("日本\udc83", "=?UTF-8?B?5pel5pys?= =?unknown-8bit?Q?=83?="),
+        ("Caf\udce9", "=?unknown-8bit?Q?Caf=E9?="),
+        ("日\udc83\udc83\udc83\udc83", "=?unknown-8bit?B?5pelg4ODgw==?="),
+        ("\udc83日\udc83", "=?unknown-8bit?B?g+aXpYM=?="),
+    ],
+)
+def test_what_was_cut_leaves_the_rest_in_a_known_charset(text: str, encoded: str) -> None:
+    assert _encode.encoded_words(text) == encoded
+
+
 @given(st.text("ab é日\t", max_size=60).map(lambda text: text.strip(" \t")))
 def test_only_words_that_need_it_are_encoded(text: str) -> None:
     encoded = _encode.encode_text(text)
@@ -243,6 +257,7 @@ def test_names_and_addresses_come_out_as_they_went_in(people: list[tuple[str, st
         ("a; n==?utf-8?B?w6k=?=ü", "a; n*=UTF-8''%C3%A9%C3%BC"),
         # A path, and half of a character whose charset nobody knows.
         ('a; n="C:\\dé.txt"', "a; n*=UTF-8''C%3A%5Cd%C3%A9.txt"),
+        ("a; n*=utf-8''\"é.txt\"", "a; n*=UTF-8''%C3%A9.txt"),
         ('a; n="\udc95\\\udc8e.txt"', "a; n*=unknown-8bit''%95%5C%8E.txt"),
         ('a; n="\udc95\\\\x"', "a; n*=unknown-8bit''%95%5C%5Cx"),
         (

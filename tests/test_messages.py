@@ -326,6 +326,24 @@ def test_the_first_of_equal_fields_is_shown() -> None:
     assert header(b"Subject: one", b"SUBJECT: two").subject == "one"
 
 
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ("filename*=utf-8'ja'%E8%A6%8B%E7%A9%8D.pdf; size=3", 'filename="見積.pdf"; size=3'),
+        ("filename*0*=shift_jis''%8C%A9%90;\n filename*1*=%CF;\n filename*2=.pdf", 'filename="見積.pdf"'),
+        ("filename*=iso-2022-jp''%1B%24B8%2B%40Q%1B%28B.pdf", 'filename="見積.pdf"'),
+        ("filename*=utf-8''%22%5C%0D%0Aa", 'filename="\\"\\\\ a"'),
+        ("filename*=utf-8''\"%E8%A6%8B.pdf\"; a=b", 'filename="見.pdf"; a=b'),
+        ("filename*=utf-8''%E8%A6", 'filename="\udce8\udca6"'),
+        ('filename="a*b.pdf"', 'filename="a*b.pdf"'),
+    ],
+)
+def test_parameters_as_people_read_them(parameters: str, said: str) -> None:
+    raw = f"Content-Disposition: attachment; {parameters}\n\n".encode("latin-1")
+    [message] = messages(io.BytesIO(DATED + b"\n" + raw))
+    assert message["Content-Disposition"] == f"attachment; {said}"
+
+
 def test_dates_that_are_none() -> None:
     assert header(b"Date: yesterday").date == datetime(1970, 1, 1, tzinfo=UTC)
     assert one(b"From \nDate: yesterday\nSubject: x\n\n").date is None

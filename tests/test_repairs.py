@@ -93,6 +93,10 @@ def codes(*lines: bytes) -> list[str]:
             [b"Keywords: =?UTF-8?B?w4Q=?=, b, =?utf-8?Q?c,d?= =?UTF-8?B?IMOp?="],
         ),
         ("8bit-name", [b'Cc: \x1b$B$"\x1b(B <a@b>'], [b"Cc: =?UTF-8?B?44GC?= <a@b>"]),
+        # Cut off before the escape that ends it; and one that stays, for a carrier's emoji.
+        ("8bit-name", [b'Cc: "\x1b$B$"$"" <a@b>'], [b"Cc: =?UTF-8?B?44GC44GC?= <a@b>"]),
+        ("8bit-name", [b'Cc: \x1b$B$"uA\x1b(B <a@b>'], [b"Cc: =?UTF-8?B?44GCGyRCdUEbKEI=?= <a@b>"]),
+        ("8bit-name", [b'Cc: a@b (\x1b$B$"uA\x1b(B)'], [b"Cc: a@b (=?UTF-8?B?44GCGyRCdUEbKEI=?=)"]),
         ("8bit-name", ["To: Ä <a@b>".encode()], [b"To: =?UTF-8?B?w4Q=?= <a@b>"]),
         ("8bit-name", ["List-ID: Ä <a.b>".encode()], [b"List-ID: =?UTF-8?B?w4Q=?= <a.b>"]),
         (
@@ -101,6 +105,13 @@ def codes(*lines: bytes) -> list[str]:
             [b"Cc: %C3%A4@b", b"X-Unmbox-Original-Cc: =?UTF-8?B?w6RAYg==?="],
         ),
         ("8bit-parameter", ["Content-Type: a/b; c=ä".encode()], [b"Content-Type: a/b; c*=UTF-8''%C3%A4"]),
+        # A fold at a tab is a blank to people.
+        (
+            "8bit-parameter",
+            [b"Content-Type: a/b;", '\tname="é'.encode(), b'\te"'],
+            [b"Content-Type: a/b; name*=UTF-8''%C3%A9%20e"],
+        ),
+        ("8bit-text", ["Subject: é".encode(), "\té".encode()], [b"Subject: =?UTF-8?B?w6kgw6k=?="]),
         ("8bit-structured", [b"References: <\xe9@b>"], [b"References: <%E9@b>"]),
         ("long-line", [b"X: " + b"a " * 500], None),
         ("long-line", [b"X: a" + b" " * 999], [b"X: a"]),
@@ -164,6 +175,13 @@ def test_a_long_line_is_folded_where_its_value_stays_the_same(
     for name in (b"References: ", b"List-Unsubscribe: ", b"Authentication-Results: "):
         [field] = repaired(name + value)
         assert field.replace(b"\n", b"") == name + (value.replace(*after) if after else value)
+
+
+@pytest.mark.parametrize("mark", [b",", b";"])
+def test_addresses_without_blanks_between_are_folded_behind_their_marks(mark: bytes) -> None:
+    addresses = [b"user%d@example.org" % number for number in range(100)]
+    [field] = repaired(b"To: " + mark.join(addresses))
+    assert field.removeprefix(b"To: ").replace(b"\n", b"").split(mark + b" ") == addresses
 
 
 def test_a_long_line_of_addresses_is_folded_before_anything_is_put_in() -> None:
@@ -418,6 +436,12 @@ BAD_DATES = {
     # What readers by the RFC take for a time of no known zone.
     b"Tue, 19 Mar 2019 10:13:51 PM": b"Tue, 19 Mar 2019 22:13:51 -0000",
     b"Tue, 19 Mar 2019 10:13:51 JST": b"Tue, 19 Mar 2019 10:13:51 +0900",
+    b"Tue, 19 Mar 2019 10:13:51 (JST)": b"Tue, 19 Mar 2019 10:13:51 +0900",
+    b"Tue Mar 19 10:13:51 2019 (+0900)": b"Tue, 19 Mar 2019 10:13:51 +0900",
+    b"Tue, 19 Mar 2019 10:13:51 (local time)": b"Tue, 19 Mar 2019 10:13:51 -0000",
+    b"(JST) Tue, 19 Mar 2019 10:13:51": b"Tue, 19 Mar 2019 10:13:51 -0000",
+    b"Tue, 19 Mar 2019 9:5:3 +0900": b"Tue, 19 Mar 2019 09:05:03 +0900",
+    b"2019/3/9 9:5:03": b"Sat, 09 Mar 2019 09:05:03 -0000",
     b"Tue, 19 Mar 2019 10:13:51 CEST": b"Tue, 19 Mar 2019 10:13:51 +0200",
     b"Tue, 19 Mar 2019 10:13:51 XYZ": b"Tue, 19 Mar 2019 10:13:51 -0000",
     # A zone is claimed where there is one, and only there.
@@ -1016,6 +1040,14 @@ def test_raw_japanese_as_it_was_meant(subject: bytes, text: str) -> None:
     assert b"\x1b" not in field
     said = decode_text(field.partition(b":")[2])
     assert said.encode("utf-8", "surrogateescape") == text.encode("utf-8", "surrogateescape")
+
+
+def test_what_google_puts_on_top_says_nothing_of_the_sender() -> None:
+    labels = b"X-Gmail-Labels: =?UTF-8?Q?=E5=8F=97=E4=BF=A1?=\n =?UTF-8?Q?=E3=83=88?="
+    subject = b"Subject: " + "ﾃｽﾄ".encode("cp932")  # but for the last octet it would be UTF-8, too
+    for top in ([], [labels]):
+        eml = convert(b"\n".join([*top, FROM, DATE, ID, subject, b"", b""]))
+        assert b"Subject: =?UTF-8?B?776D7729776E?=" in eml.fields
 
 
 @pytest.mark.parametrize("name", ["山田@営業", "山田@営業 太郎", "＠山田 a@営業"])

@@ -94,7 +94,11 @@ class Block:
 
     def text(self, field: Field) -> str:
         """A field's value as one line of text; see `Raw8Bit.text`."""
-        return self.raw8.text(field.value)
+        value = field.value
+        if b"\t" in value and (not value.isascii() or b"\x1b" in value):
+            # People read a fold as a blank. A tab in encoded text would be a part of a name for good.
+            value = Field(field.raw.replace(b"\n\t", b"\n ")).value
+        return self.raw8.text(value)
 
     def decide(self, code: str, name: bytes, impact: str = "") -> bool:
         """List a repair and say whether to apply it."""

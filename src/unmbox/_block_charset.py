@@ -24,7 +24,9 @@ _DECLARED = late(
     rb"=\?([A-Za-z0-9][A-Za-z0-9_.:-]{1,40})[*?]|charset[ \t]*=[ \t]*\"?([A-Za-z0-9][A-Za-z0-9_.:-]{1,40})",
     re.IGNORECASE,
 )
-_UTF8 = re.compile(rb"(?:=\?|charset[ \t]*=[ \t]*\"?)utf-?8(?![\w-])", re.IGNORECASE)
+# What Google puts on top, in UTF-8 whatever the sender wrote in.
+_LABELS = late(rb"^X-Gmail-Labels:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
+_UTF8 = late(rb"(?:=\?|charset[ \t]*=[ \t]*\"?)utf-?8(?![\w-])", re.IGNORECASE)
 _CONTROLS = late("[\x00-\x08\n-\x1f\x7f-\x9f]")
 _LOST = late("[\udc80-\udcff]").findall
 _HIGH = late(rb"[\x80-\xff]").findall
@@ -125,7 +127,7 @@ def _keeps_ascii(codec: str) -> bool:
 
 def _says_utf8(header: bytes, body: bytes) -> bool:
     """Whether a message names UTF-8, or raw UTF-8 is in its header."""
-    if _UTF8.search(header) or _UTF8.search(body):
+    if _UTF8.search(body) or (_UTF8.search(header) and _UTF8.search(_LABELS.sub(b"", header))):
         return True
     lines = [] if header.isascii() else header.split(b"\n")
     return any(not line.isascii() and not is_unclear(line) for line in lines)

@@ -71,7 +71,11 @@ _LONG_RUN = late(rb"[\x80-\xff]{6}").search
 _ROW: Final = 2  # octets of which a row of signs is made
 # Seldom met in words of Latin script: ``żółć``.
 _RUN_OF_FOUR = late(rb"[\x80-\xff]{4}").search
-_CUT = late("[\udc80-\udcff]\\s*$", re.MULTILINE).search  # at the end of a value
+# What is left of a character at the end of a value, or before what ends a name in it.
+_CUT = late(r'[\udc80-\udcff](?=[\s"<>(),.:;]|\Z)').search
+# What Japan's carriers put where Shift_JIS leaves room.
+_EMOJI = late("[\ue000-\ue757]").findall
+_NO_CHARACTER = late("[\x00-\x7f\udc80-\udcff\ue000-\uf8ff]+")
 _ASCII_LETTERS = late("[A-Za-z]").search
 # Rare characters that do not speak against the charset that is declared.
 _FEW: Final = 2
@@ -150,15 +154,25 @@ def decode_8bit(
     odd = sum(bits >= rare for bits in strange) + (len(misplaced(text)) if language not in COMMON else 0)
     poor = 2 * odd > len(strange) and from_body.get((codec, language)) != 0.0
     left_over = len(no_text(text))
-    if language in COMMON and codec in map(codec_name, candidates) and not seams(text):
+    if language in COMMON and not seams(text):
+        is_declared = codec in map(codec_name, candidates)
+        is_known = is_declared or from_body.get((codec, language)) == 0.0 or _is_common(text, language)
         # A rare character or two, or one that was cut, say nothing against what is declared.
-        poor = poor and (left_over > 0 or len(strange) > _FEW or _ASCII_LETTERS(text) is not None)
-        left_over = 0 if left_over == 1 and _CUT(text) else left_over
+        if is_declared:
+            poor = poor and (left_over > 0 or len(strange) > _FEW or _ASCII_LETTERS(text) is not None)
+        if is_known and left_over == len(_EMOJI(text)) * (codec == "cp932") + bool(_CUT(text)):
+            left_over = 0
     if (poor or left_over) and (guess := _ask_chardet(raw)) is not None:
         return guess
     if not poor and 8 * left_over <= len(_HIGH.findall(raw)):
         return text, codec
     return raw.decode("ascii", "surrogateescape"), "unknown-8bit"
+
+
+def _is_common(text: str, language: str) -> bool:
+    """Whether most of the characters of a text, and two of them at least, are as common ones are."""
+    bits = [costs_in(language)[char] for char in _NO_CHARACTER.sub("", text)]
+    return len(bits) >= _FEW and sum(bits) < COMMON_CJK * len(bits)
 
 
 def said_rather(raw: bytes, utf8: str, candidates: Sequence[str], lines: bytes) -> tuple[str, str] | None:

@@ -44,6 +44,14 @@ _SETS: Final = {
     b"$(O": (b"", "euc_jis_2004"), b"$(Q": (b"", "euc_jis_2004"), b"$(P": (b"\x8f", "euc_jis_2004"),
 }  # fmt: skip
 _PAIR = late(rb"[\xa1-\xfe]{2}")
+# What ends a run that no escape ends: a blank or control character, which no set has, or an address.
+_NO_CHARACTER = late(
+    rb"[\x00- \x7f]"
+    rb"|<[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,9}>(?=[\s,;]|\Z)"
+)
+# Rows of JIS X 0208 in which there is a character, if only a vendor's.
+_ASSIGNED = late(rb"(?:[!-(\-0-~][!-~])*[!-~]?")
+_MARKS: Final = b'"(),:;>'
 # Half-width kana stand among ASCII between SO and SI, or in 8 bits.
 _SHIFTED = late(rb"\x0e([!-_]*)\x0f?")
 _NO_KANA = late(rb"[\x80-\xa0\xe0-\xff]").search
@@ -52,6 +60,7 @@ _CESU = late(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 # The Euro sign where Python's codec for the superset lacks it, and cp936 and cp950 have it.
 _EUROS: Final = {"gb18030": b"\x80", "big5hkscs": b"\xa3\xe1"}
 _SURROGATE = late("[\ud800-\udfff]").search
+_SINGLE: Final = (b"(B", b"(J", b"(H")
 _TO_HIGH: Final = bytes(octet | 0x80 if 0x20 < octet < 0x7F else octet for octet in range(256))
 
 
@@ -116,6 +125,7 @@ def iso_2022_jp(raw: bytes) -> str | None:
     """
     if _ESCAPES.search(raw) is None:
         return None
+    raw = _ended(raw)
     for codec in ("iso2022_jp_ext", "iso2022_jp_2004", "iso2022_jp_2") if b"\x0e" not in raw else ():
         try:
             return raw.decode(codec)
@@ -133,6 +143,43 @@ def iso_2022_jp(raw: bytes) -> str | None:
             return None
         texts.append((b"\x1b" + escape + run).decode("ascii") if text is None else text)
     return "".join(texts)
+
+
+def _ended(raw: bytes) -> bytes:
+    """Return octets with an escape to ASCII where a run goes on without one into what is ASCII.
+
+    Programs that limit the length of names cut the escape behind them off: the quotes, and the address that
+    is named so, are none of their characters.
+    """
+    first, *rest = _ESCAPES.split(raw)
+    parts = [first]
+    is_quoted = first.count(b'"') % 2 > 0
+    for escape, run, after in zip(rest[::2], rest[1::2], [*rest[2::2], b""], strict=True):
+        is_open = (escape in _SETS or escape == b"(I") and after not in _SINGLE
+        end = _end_of(escape, run, is_quoted, not after) if is_open else len(run)
+        parts += [b"\x1b" + escape, run[:end]]
+        if end < len(run):
+            parts += [b"\x1b(B", run[end:]]
+        if escape in _SINGLE or end < len(run):
+            is_quoted ^= run.count(b'"', 0 if escape in _SINGLE else end) % 2 > 0
+    return b"".join(parts)
+
+
+def _end_of(escape: bytes, run: bytes, is_quoted: bool, is_last: bool) -> int:
+    """Where a run that no escape ends has its last character."""
+    found = _NO_CHARACTER.search(run)
+    if not found and not is_last:
+        return len(run)
+    end = found.start() if found else len(run)
+    if escape in (b"$@", b"$B") and (assigned := _ASSIGNED.match(run, 0, end)):
+        end = assigned.end() if assigned.end() == end else assigned.end() // 2 * 2
+    while end and run[end - 1] in _MARKS:
+        if is_quoted and found and run[end - 1] == ord('"'):
+            is_quoted = False
+        elif escape not in _SETS or not end % 2:
+            break
+        end -= 1
+    return end
 
 
 def _kana(shifted: re.Match[bytes]) -> bytes:
@@ -167,6 +214,10 @@ def _of_set(escape: bytes, run: bytes) -> str | None:
     text = decode_strictly(_PAIR.sub(before + rb"\g<0>", run.translate(_TO_HIGH)), codec)
     if text is not None or escape not in (b"$@", b"$B"):
         return text
+    if b" " in run:
+        words = [_of_set(escape, word) for word in run.split(b" ")]
+        if not any(word is None or "\x1b" in word for word in words):
+            return " ".join(filter(None, words))
     texts = []
     for pair in (run[at : at + 2] for at in range(0, len(run), 2)):
         text = decode_strictly(pair.translate(_TO_HIGH), codec) if len(pair) == 2 else None

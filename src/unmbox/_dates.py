@@ -46,7 +46,11 @@ _YEARS: Final = {str(n): n for n in range(1900, 2100)}
 # Numeric zones seen so far; at most 2,878 texts are in range.
 _OFFSETS: Final[dict[str, timezone]] = {"+0000": _UTC, "-0000": _UTC}
 
-_TIME = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{1,2})(?:[.,][0-9]+)?)?(?![0-9])"
+# A minute of one digit counts where seconds follow: `9:5:03`.
+_TIME = (
+    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}|[0-9](?=:))"
+    r"(?::(?P<second>[0-9]{1,2})(?:[.,][0-9]+)?)?(?![0-9])"
+)
 _HALF = r"(?:\s?(?P<half>[ap])\.?m\b\.?)?"
 _TIME12 = _TIME + _HALF
 # ``9:3:1`` and ``09.13.51``, as some programs wrote; only behind a day, a month and a year.

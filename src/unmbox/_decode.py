@@ -17,7 +17,7 @@ from unmbox._late import late
 
 from ._charset import cjk_for_latin, common_cjk, cut_cjk, decode_8bit
 from ._codecs import codec_name, decode_strictly, iso_2022_jp, no_text
-from ._utf8 import NEVER_UTF8, nearly_utf8, says_rather
+from ._utf8 import MAX_LEFT_OVER, NEVER_UTF8, nearly_utf8, says_rather
 
 # A fold of a field's value: its line end and one blank become one space.
 _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
@@ -26,14 +26,15 @@ _FOLD = re.compile(rb"(?:\r\n?|\n)[ \t]?")
 _OPENING = re.compile(rb"=\?([!-<>@-~]{0,60})\?([BbQq])\?")
 # In Q text a stray question mark may stand before an encoded octet: `What?=20now?=`.
 _CLOSING_Q = late(rb"\?=(?![0-9A-F]{2})")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]+")
+_BASE64 = late(rb"[A-Za-z0-9+/]+")
 _BASE64_DIGITS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _CONTROL = late("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
-_LEADING_BASE64 = re.compile(rb"[A-Za-z0-9+/=]*")
+_NOT_BASE64 = late(rb"[^A-Za-z0-9+/=]")
+_LEADING_BASE64 = late(rb"[A-Za-z0-9+/=]*")
 _LEADING_Q = late(rb"[^\s?]*")
 _SURROGATE = late("[\udc80-\udcff]")
 _HIGH = late(rb"[\x80-\xff]")
+_ASCII = late(rb"[\x00-\x7f]").search
 _LINE_END = late(r"\r\n?|\n")
 # Guesses of a charset cost up to 1 ms; a field that needs more than these is hostile.
 _GUESSES: Final = 50
@@ -52,6 +53,8 @@ _LATIN: Final = frozenset({"iso8859_2", "iso8859_15", "cp1250", "cp1252", "cp125
 _LIKE_UTF8 = re.compile(
     rb"[\x00-\x7f]*(?:[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})"
 ).match
+# ASCII, and more of a character than the first octet, which alone may be a letter of Latin-1.
+_BEGUN_UTF8 = late(rb"([\x00-\x7f]+)([\xe0-\xef][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{1,2})").fullmatch
 # Latin letters, and signs of any text.
 _ANY_LATIN = late(r"\A[\x00-\x7f\xa0-\u024f\u2000-\u2bff\ufe0f\U0001f000-\U0001faff]*\Z").search
 _SEAM = late("[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]").search
@@ -247,8 +250,13 @@ class _Field:
         for token in tokens:
             if isinstance(token, _Word) and (octets := _octets(token)) is not None:
                 if words and _differ(words[0].charset, token.charset):
-                    yield self._joined(words)
-                    words = []
+                    said = self._joined(words)
+                    words, blank = [], b""
+                    if _is_left_over(said.source, token, octets):
+                        left_over = octets.decode("ascii", "surrogateescape")
+                        yield _Piece(said.text + left_over, f"{said.source} {token.source.decode('ascii')}")
+                        continue
+                    yield said
                 words.append(token._replace(octets=octets))
                 blank = b""
             elif words and isinstance(token, bytes) and token.isspace():
@@ -274,12 +282,12 @@ class _Field:
         codec = codec_name(charset)
         if codec is not None and _may_be_cut_inside(words):
             # In a charset of one octet a letter whatever comes of the pieces is text.
-            together = _rejoined(words)
+            together = _rejoined(words) or whole
             if _is_cut_inside(words) or (_controls(whole, codec) and not _controls(together, codec)):
                 whole = together
         if codec is not None and len(words) > 1 and decode_strictly(whole, codec) is None:
             # Each may be whole in itself (ISO 2022), or base64 was cut at any place.
-            for parts in (octets, [_rejoined(words)]):
+            for parts in (octets, [_rejoined(words) or whole]):
                 texts = [decode_strictly(part, codec) for part in parts]
                 if None not in texts:
                     return _Piece(_LINE_END.sub(" ", "".join(filter(None, texts))), source)
@@ -314,6 +322,8 @@ class _Field:
     def _damaged(self, octets: bytes, codec: str) -> str:
         """Decode octets that are not all of their charset."""
         cut = nearly_utf8(octets, known=True) if codec == "utf_8" else cut_cjk(octets, codec)
+        if cut is None and codec == "utf_8" and (end := _BEGUN_UTF8(octets)):
+            cut = end[1].decode("ascii") + end[2].decode("ascii", "surrogateescape")
         if cut is not None:
             return cut
         # Cut in mid-character, or a few octets damaged: the declaration still says the most.
@@ -362,6 +372,16 @@ def _differ(one: str, other: str) -> bool:
     return one != other and codec_name(one) != codec_name(other)
 
 
+def _is_left_over(before: str, word: _Word, octets: bytes) -> bool:
+    """Whether a repair has written a word so, for what is left of a character after text in UTF-8."""
+    return (
+        word.charset == "unknown-8bit"
+        and len(octets) <= MAX_LEFT_OVER
+        and not _ASCII(octets)
+        and before.startswith("=?UTF-8?")
+    )
+
+
 def _octets(word: _Word) -> bytes | None:
     """Undo B or Q, as far as it can be undone without losing an octet; None where it cannot."""
     text = word.text
@@ -398,10 +418,11 @@ def _controls(octets: bytes, codec: str) -> bool:
     return text is None or _CONTROL.search(text) is not None
 
 
-def _rejoined(words: list[_Word]) -> bytes:
-    """Decode encoded-words as one text, whose base64 was not cut at multiples of four."""
-    text = b"".join([word.text for word in words])
-    return _octets(words[0]._replace(text=text)) or b""
+def _rejoined(words: list[_Word]) -> bytes | None:
+    """Decode encoded-words as one text, whose base64 was not cut at multiples of four; None if it is none."""
+    if any(word.encoding != words[0].encoding for word in words):
+        return None
+    return _octets(words[0]._replace(text=b"".join([word.text for word in words])))
 
 
 def _unbase64(run: bytes) -> bytes:

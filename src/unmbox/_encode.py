@@ -22,6 +22,7 @@ from unmbox._codecs import codec_name
 from unmbox._decode import decode_text
 from unmbox._fields import MAX_LINE
 from unmbox._late import late
+from unmbox._utf8 import cut_off
 
 MAX_WORD: Final = 900
 """Characters of a word that may stand unbroken in a line of its own."""
@@ -35,12 +36,16 @@ _ENCODED_WORD = late(r"(=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=)")
 _IS_ENCODED_WORD = late(r"=\?[^?\s]{1,60}\?[BbQq]\?[^?]*\?=").fullmatch
 # The same in any text, where its end may be missing.
 _WORD_OF = late(r"=\?([^?\s]{1,60})\?[BbQq]\?(?:[^?]*\?=(?!\?[^?\s]{1,60}\?[BbQq]\?)|(?:(?!=\?)[^?\s])*\??)")
-_LEXEMES = late(r'=\?[^?\s]{1,60}\?[BbQq]\?[^?"]*\?=|\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t]+|\\')
+# The parenthesis of an ISO 2022 escape, which stays where what it is for is no character, opens no comment.
+_ESCAPE: Final = r"\x1b\$?\([@-Z]"
+_LEXEMES = late(
+    rf'=\?[^?\s]{{1,60}}\?[BbQq]\?[^?"]*\?=|{_ESCAPE}|\\.|["()<>,:;]|[ \t]+|[^\\"()<>,:; \t\x1b]+|\\|\x1b'
+)
 _CLOSING: Final = {'"': '"', "<": ">", "(": ")"}
 # What comes before an address in brackets is its name, whatever is in it.
 _IN_NAME = late(r'[^,:;<>"()]{0,200}<').match
 _MARKS: Final = frozenset(",:;)>")
-_BETWEEN_PARENTHESES = late(r"[^()]+")
+_BETWEEN_PARENTHESES = late(rf"(?:{_ESCAPE}|[^()])+")
 # But half of a character whose charset nobody knows.
 _ESCAPED = late(r"(?<![\udc80-\udcff])\\(.)", re.DOTALL)
 
@@ -73,6 +78,9 @@ def encoded_words(text: str) -> str:
     if len(text) > _AT_ONCE:
         return " ".join(encoded_words(text[at : at + _AT_ONCE]) for at in range(0, len(text), _AT_ONCE))
     charset, octets = octets_of(text)
+    if charset != "UTF-8" and (kept := cut_off(text)):
+        # What is left of the last character has a word of its own: readers know the rest.
+        return f"{encoded_words(kept)} {encoded_words(text[len(kept) :])}"
     costs = octets.translate(_Q_COSTS)
     if sum(costs) <= (len(octets) + 2) // 3 * 4:
         return " ".join(f"=?{charset}?Q?{spelled(_Q, octets[a:b])}?=" for a, b in cuts(octets, costs))
@@ -273,8 +281,8 @@ def encode_addresses(text: str, *, loose: bool = False) -> tuple[str, bool] | No
 
     Addresses stay as they are. One that is not ASCII has no 7-bit form: its domain becomes A-labels
     (RFC 5890) where it can, other octets ``%XX``, and the second result says so, as it does where marks of
-    full width have become ASCII. `loose` puts a space after each comma, to fold at. None where an address is
-    too long for a line.
+    full width have become ASCII. `loose` puts a space after each comma and semicolon, to fold at. None where
+    an address is too long for a line.
     """
     given, text = text, read_wide(text)
     out = StringIO()
@@ -310,7 +318,7 @@ def encode_addresses(text: str, *, loose: bool = False) -> tuple[str, bool] | No
             if len(written) > MAX_WORD:
                 return None
         out.write(space + written)
-        space = " " if loose and written == "," else ""
+        space = " " if loose and written in (",", ";") else ""
     return out.getvalue(), changed
 
 

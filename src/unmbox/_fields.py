@@ -26,6 +26,9 @@ ADDRESSES: Final = frozenset(
 )
 """Names of the fields that hold addresses, or phrases before what stands in ``<>``."""
 
+PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
+"""Names of the fields whose parameters people read, such as the name of a file."""
+
 ONCE: Final = frozenset(b"from subject date message-id to cc sender reply-to".split())
 """Names of the fields that a message has once at most, and that people read (RFC 5322 §3.6)."""
 

@@ -11,8 +11,17 @@ from unmbox import _dates, _decode, _headers, _missing, labels
 from unmbox._block import unclear_values
 from unmbox._block_charset import Raw8Bit, is_unclear
 from unmbox._encode import percent_encoded
-from unmbox._fields import ADDRESSES, BOM, names_nobody, split_block, split_fields, too_many
+from unmbox._fields import (
+    ADDRESSES,
+    BOM,
+    PARAMETERS,
+    names_nobody,
+    split_block,
+    split_fields,
+    too_many,
+)
 from unmbox._message_id import normalise_message_id
+from unmbox._parameters import said_parameters
 from unmbox.errors import UsageError
 from unmbox.events import Head
 from unmbox.labels import Beside
@@ -190,11 +199,14 @@ def text_of(head: MessageHead, name: bytes, value: bytes) -> str:
     """The decoded text of a raw value in this header, of a field called `name` (lower case)."""
     if value.isascii() or not is_unclear(value):
         if name not in ADDRESSES:
-            return _decode.decode_text(value)
+            text = _decode.decode_text(value)
+            return said_parameters(text) if name in PARAMETERS else text
         return _address(value) if len(value) < _SHORT else _decode.decode_addresses(value)
     raw8 = head.raw8 or settle_raw8(head, b"", [value])
-    decode = _decode.decode_addresses if name in ADDRESSES else _decode.decode_text
-    return decode(value, raw8.text)
+    if name in ADDRESSES:
+        return _decode.decode_addresses(value, raw8.text)
+    text = _decode.decode_text(value, raw8.text)
+    return said_parameters(text) if name in PARAMETERS else text
 
 
 def unclear_in(head: MessageHead) -> list[bytes]:

@@ -37,6 +37,7 @@ _ADDRESS = r"[!#$%&'*+\-./0-9=?A-Z^_`a-z{|}~]{1,100}@[0-9A-Za-z-]{1,63}(?:\.[0-9
 _IS_ADDRESS = late(rf"<?({_ADDRESS})>?").fullmatch
 _HAS_ADDRESS = late(rf"<({_ADDRESS})>|(?<!\S)({_ADDRESS})(?!\S)").search
 _OBSCURED = late(r"(\S{1,100}) at (\S{1,250})").fullmatch
+_PARENTHESES = late("[()]")
 # Longer values hold no date or address that anybody wrote.
 _LIMIT: Final = 1000
 # Received fields that are asked for a date.
@@ -67,7 +68,13 @@ def stated_date(value: bytes) -> datetime | None:
 
 
 def _stated(value: bytes) -> tuple[datetime, bool] | None:
-    return parse_zoned(_plain(value[:_LIMIT])) or parse_zoned(value[:_LIMIT].decode("latin-1"))
+    text = value[:_LIMIT].decode("latin-1")
+    found = parse_zoned(_plain(value[:_LIMIT])) or parse_zoned(text)
+    if found and not found[1] and "(" in text:
+        # The zone may stand in a comment alone: `10:13:51 (JST)`.
+        again = parse_zoned(_PARENTHESES.sub(" ", text))
+        found = again if again and again[1] else found
+    return found
 
 
 def best_date(from_line: bytes, received: Iterable[bytes]) -> str:

@@ -29,6 +29,8 @@ _IN_QUOTES = late(r'[^"=]*=[ \t]*"(?:[^"\\]|\\.)*"[ \t]*', re.DOTALL).match
 _BEGINS = late(r"[!#$&+\-.0-9A-Z^_`a-z{|}~]{1,60}(?:\*[0-9]{1,3})?\*?[ \t]*=").match
 # Of C:\new.txt no backslash may go, nor one that is half of a character.
 _ESCAPED = late(r'(?<![\udc80-\udcff])\\(["\\])')
+_UNQUOTABLE, _AFTER_BACKSLASH = late(r'["\\]'), r"\\\g<0>"
+_LINE_END = late(r"\r\n?|\n")
 _ENCODED = late(r"%([0-9A-Fa-f]{2})")
 # RFC 2231 §7: attribute-char.
 _PERCENT: Final = [f"%{octet:02X}" for octet in range(256)]
@@ -114,24 +116,45 @@ def _apart(parts: Iterator[str]) -> tuple[list[str], bool]:
     return kept, left_out
 
 
+def said_parameters(text: str) -> str:
+    """A Content-Type or Content-Disposition value as people read it: what RFC 2231 encodes, in quotes."""
+    if "*" not in text:
+        return text
+    parts = list(_parts(text))
+    found = [None, *map(_PARAMETER, parts[1:])]
+    for run in _values(found, {match[2].lower() for match in found if match and match[3]}):
+        said = _LINE_END.sub(" ", _said([match for _, match in run]))
+        place, first = run[0]
+        parts[place] = f'{first[1]}{first[2]}="{_UNQUOTABLE.sub(_AFTER_BACKSLASH, said)}"'
+        for place, _ in run[1:]:
+            parts[place] = ""
+    return ";".join([parts[0], *filter(None, parts[1:])])
+
+
 def _joined(found: list[re.Match[str] | None], names: set[str]) -> dict[int, list[str]]:
     """Write RFC 2231 values anew of which a part holds raw text: what stands instead of each of their parts.
 
     All of a value goes where its first part stood; what comes after a gap in its numbers is left to others.
     """
+    out: dict[int, list[str]] = {}
+    for run in _values(found, names):
+        place, first = run[0]
+        out |= {place: [] for place, _ in run}
+        out[place] = [_written(first[1], first[2], _said([match for _, match in run]))]
+    return out
+
+
+def _values(found: list[re.Match[str] | None], names: set[str]) -> Iterator[list[tuple[int, re.Match[str]]]]:
+    """The parts of each RFC 2231 value of these names, up to a gap in its numbers, with their places."""
     parts: dict[str, dict[int, tuple[int, re.Match[str]]]] = {name: {} for name in names}
     for place, match in enumerate(found):
         if match and match[3] and (name := match[2].lower()) in names:
             parts[name].setdefault(int(match[3].strip("*") or 0), (place, match))
-    out: dict[int, list[str]] = {}
     for numbered in parts.values():
         run = [numbered[number] for number in range(len(numbered)) if number in numbered]
         run = run[: next((number for number in range(len(run)) if number not in numbered), len(run))]
         if run:
-            first = run[0][1]
-            out |= {place: [] for place, _ in run}
-            out[run[0][0]] = [_written(first[1], first[2], _said([match for _, match in run]))]
-    return out
+            yield run
 
 
 def _said(run: list[re.Match[str]]) -> str:
@@ -142,6 +165,7 @@ def _said(run: list[re.Match[str]]) -> str:
         if match[3].endswith("*"):
             if number == 0 and value.count("'") >= 2:
                 charset, _, value = value.split("'", 2)
+                value = _unquoted(value)  # as programs write that know both forms by halves
             value = _ENCODED.sub(_octet_of, value)
         octets += _in_charset(value, charset)
     codec = codec_name(charset)

@@ -15,7 +15,7 @@ from typing import Final
 
 from unmbox import _encode, _missing
 from unmbox._block import DUPLICATE, LINE, ORIGINAL, STRUCTURED, Block, prefixed
-from unmbox._fields import ADDRESSES, BOM, MAX_LINE, ONCE, Field, names_nobody
+from unmbox._fields import ADDRESSES, BOM, MAX_LINE, ONCE, PARAMETERS, Field, names_nobody
 from unmbox._late import late
 from unmbox._message_id import find_message_id
 from unmbox._parameters import encode_parameters, has_raw_boundary
@@ -25,10 +25,9 @@ _STRAY = late(rb">?From (?![ \t]*:)").match
 _FIRST_MARKS = late(rb"\A(?:%b)+" % BOM).sub
 _NOT_A_NAME = late(rb"[^\s:]*:").match
 _BOOKKEEPING: Final = frozenset(b"content-length status x-status x-keywords x-uid x-imap x-imapbase".split())
-_PARAMETERS: Final = frozenset((b"content-type", b"content-disposition"))
-_OF_A_KIND: Final = ADDRESSES | _PARAMETERS | STRUCTURED
+_OF_A_KIND: Final = ADDRESSES | PARAMETERS | STRUCTURED
 # Text in it is 7-bit, and still none that a reader would know to decode.
-_ISO_2022 = re.compile(rb"\x1b(?:\$|\(I)").search
+_ISO_2022 = late(rb"\x1b(?:\$|\(I)").search
 
 # Marks behind which a space may go (not those of quoted strings, or in brackets), and all that may not.
 _MARKS = late(rb'("(?:[^"\\]|\\.)*"|\\.|<[^<>]*>(?!<))|<[^<>]*>|[,;](?![ \t])', re.DOTALL).sub
@@ -283,7 +282,7 @@ def _8bit_parameter(block: Block) -> None:
     A comment behind one is left out, and the field as it was is kept below it. A field whose boundary is raw
     stays as it is, for the body has the same octets.
     """
-    _encode_parameters(block, "8bit-parameter", _raw(block, _PARAMETERS))
+    _encode_parameters(block, "8bit-parameter", _raw(block, PARAMETERS))
 
 
 def _encode_parameters(block: Block, code: str, fields: list[Field], *, loose: bool = False) -> None:
@@ -295,7 +294,7 @@ def _encode_parameters(block: Block, code: str, fields: list[Field], *, loose: b
             continue
         value, left_out = encode_parameters(text, loose=loose)
         _refold(block, code, field, value)
-        if left_out and field.key in _PARAMETERS and field.raw != before:
+        if left_out and field.key in PARAMETERS and field.raw != before:
             originals[id(field)] = Field(_as_text(name, text))
     _keep(block, originals)
 
@@ -333,7 +332,7 @@ def _long_line(block: Block) -> None:
     for field in long:
         text = block.text(field)
         folds = text.isascii() and "\x1b" not in text and _encode.fold(field.name.decode(), text)
-        if not folds and field.key in _PARAMETERS:
+        if not folds and field.key in PARAMETERS:
             _encode_parameters(block, "long-line", [field], loose=True)
         else:
             _refold(block, "long-line", field, text if folds else _loose(field.key, text))

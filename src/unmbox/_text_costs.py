@@ -23,9 +23,11 @@ _ASCII_MARKS: Final = dict.fromkeys("^~`{}|\\", 6.0)
 _MARKS: Final = dict.fromkeys("“”‘’–—…€°«»„§№·¡¿ ´º®²³µ£¥¢©±×½¼¾¦¬¶", 7.0)
 _CJK_MARKS: Final = dict.fromkeys(
     "、。・「」【】（）！？：；，．～〜“”‘’…《》－—　★☆◆■●○①②③④⑤⑥⑦⑧⑨⑩㈱№ⅠⅡⅢ"
-    "０１２３４５６７８９／＝＆＃＋％＜＞￥〒→←↑↓♪※◎△▲□▽▼〇",
+    "０１２３４５６７８９／＝＆＃＋％＊＜＞￥〒→←↑↓♪※◎△▲□▽▼〇",
     8.0,
 ) | {"€": 13.0}
+# Vendors' forms of two characters of names, which the lists spell as JIS has them.
+_OF_NAMES: Final = dict.fromkeys("髙﨑", COMMON_CJK - 1)
 # The patterns that a wrong charset makes: ASCII and other letters side by side where a language keeps
 # them apart, runs of accented letters, symbols inside words, final forms of letters before others,
 # capitals after small letters.
@@ -87,6 +89,8 @@ class _Costs(dict[str, float]):
     def __init__(self, language: str) -> None:
         super().__init__(_CJK_MARKS if language in COMMON else _MARKS)
         self._language = language
+        if language == "ja":
+            self.update(_OF_NAMES)
         for octet in range(128):
             self[chr(octet)] = _ASCII_LETTER if chr(octet).isalpha() else _ASCII_MARKS.get(chr(octet), 0.0)
         for bits, chars in re.findall(r"(\d+)(\D+)", TABLES.get(language, "")):

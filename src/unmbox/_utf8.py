@@ -21,6 +21,9 @@ _LEFT_OF_ONE = late(
     "|[\udcf0-\udcf4](?:\\s*[\udc80-\udcbf]){3}$).+",
     re.DOTALL,
 ).fullmatch
+MAX_LEFT_OVER: Final = 3
+"""Octets that may be left of a character that was cut."""
+_SURROGATES: Final = bytes(range(0x80, 0x100)).decode("ascii", "surrogateescape")
 _VALUES = late("\n(?![ \t])").split
 _WHOLE = late("[^\x00-\x7f\udc80-\udcff]").findall
 # What a few octets of another charset may say in UTF-8 by chance, and mail hardly ever does.
@@ -72,6 +75,13 @@ def nearly_utf8(raw: bytes, *, known: bool) -> str | None:
     is_enough = sound + known >= _ENOUGH or (known and _BEGINNING(text))
     is_mixed = _STRANGER(text) if sound == 1 else _LATIN_LETTER(whole) and _NO_LATIN_LETTER(whole)
     return text if is_enough and not is_mixed and not _SELDOM_SAID(whole) else None
+
+
+def cut_off(text: str) -> str:
+    """What is whole of text whose last character was cut, if that is more than ASCII; "" of other text."""
+    whole = text.rstrip(_SURROGATES)
+    is_cut = 0 < len(text) - len(whole) <= MAX_LEFT_OVER and not whole.isascii()
+    return whole if is_cut and not broken(whole) else ""
 
 
 @lru_cache(maxsize=8)
