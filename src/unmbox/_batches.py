@@ -15,7 +15,7 @@ from hashlib import sha256
 from unmbox._copies import Copies
 from unmbox._hashing import Hasher
 from unmbox._mail import Mail
-from unmbox._place import APART, Place
+from unmbox._place import Place
 from unmbox._report import Tally
 from unmbox._sorter import Sorter
 from unmbox._turns import Turns
@@ -252,7 +252,7 @@ class Batches:
             outcome, path = WRITTEN, self._place.name(path, mail.size)
             if mail.refusals:
                 self.tally.counts["refused"] += 1
-            if self._place.is_apart(path):
+            if (self._sorter and self._sorter.puts_aside(mail)) or self._place.is_apart(path):
                 self.tally.counts["aside"] += 1
         self.tally.add(outcome, mail.size, mail.repairs, collision=verdict.kind == "collision")
         head_sum, body_sum = mail.sums
@@ -281,7 +281,7 @@ class Batches:
         if self._sorter is None:
             return [self._place.among(layout.place(*known))]
         paths = [self._place.among(layout.place(*known, folder)) for folder in self._sorter.folders(mail)]
-        return [self._place.beside(APART + paths[0])] if self._sorter.puts_aside(mail) else paths
+        return [self._place.beside(f"refused/{paths[0]}")] if self._sorter.puts_aside(mail) else paths
 
     def _tell(self, batch: Batch, mail: Mail, row: Row) -> None:
         """Put into the batch what a row has in other tables than its own."""

@@ -17,9 +17,6 @@ from unmbox.errors import DestinationError, UsageError, refusal
 from unmbox.manifest import Manifest, Written
 from unmbox.sinks import Dated, DirectorySink, Sink, Target
 
-APART = "refused/"
-"""What the names of messages begin with that are put apart: no label makes a folder of that name."""
-
 
 class Nowhere:
     """A sink that keeps nothing but names, and its own target: for a run that only says what it would do.
@@ -132,9 +129,9 @@ class Place:
         """The name for a message among the rest, whatever its label or subject is."""
         return path
 
-    def is_apart(self, path: str) -> bool:
-        """Whether a message of this name does not stand among the rest."""
-        return path.startswith(APART)
+    def is_apart(self, _path: str) -> bool:
+        """Whether a message of this name stands in no volume, although others do."""
+        return False
 
     def volume(self, path: str) -> str | None:
         """The volume that what is written now under this name goes into, if it does."""
@@ -225,8 +222,8 @@ class DryPlace(Place):
         return among(path, self._aside)
 
     def is_apart(self, path: str) -> bool:
-        """Whether a message of this name would not stand among the rest."""
-        return path.startswith(self.beside("" if self._aside else APART))
+        """Whether a message of this name would stand in no volume."""
+        return bool(self._aside) and path.startswith(self.beside(""))
 
     def link(self, path: str, other: str) -> None:
         """Keep the other name, too."""
