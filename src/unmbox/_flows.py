@@ -234,7 +234,8 @@ class AsyncTarget(Protocol):
 class AsyncSink(Protocol):
     """A place for EMLs that is written to with `await`, such as a store on a network.
 
-    EMLs come in the order of the sources, and several may be under way at a time, each in a task of its own.
+    EMLs come in the order of the sources, but for those of more than 1 MiB, which come before the short ones
+    that wait for their batch. Several may be under way at a time, each in a task of its own.
     """
 
     async def open(self, message: Dated, /) -> AsyncTarget:
