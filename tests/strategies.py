@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from unmbox._opened import _no_source
+from unmbox._packed import format_of
+
 VARIANTS = ("mboxrd", "mboxo", "mboxcl", "mboxcl2")
 NEWLINES = ("lf", "crlf", "cr", "mixed")
 # The quoting of these does not tell an author's ">From " from their own.
@@ -354,6 +357,11 @@ def soups(draw: st.DrawFn) -> bytes:
 
 
 any_octets = st.one_of(st.binary(max_size=400), soups(), mailboxes().map(lambda mailbox: mailbox.data))
+# Hypothesis draws the constants of the code under test, too: the first octets of archives and of Outlook's files.
+octets_of_a_mailbox = any_octets.filter(
+    lambda octets: not (_no_source("", octets) or format_of(octets) or octets.startswith(b"PK"))
+)
+"""Those that are not told by their beginning to be packed, or of another program."""
 
 
 @st.composite

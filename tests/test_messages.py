@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 import unmbox
 from corpus import rows
 from drive import DOORS, Door, Seen, every_door
-from strategies import Mail, Mailbox, Text, any_octets, mailboxes, write
+from strategies import Mail, Mailbox, Text, mailboxes, octets_of_a_mailbox, write
 from unmbox import BodyGoneError, Message, SourceError, UnmboxError, UsageError
 
 # The rewriting of headers has tests of its own: here every octet must come out as it went in.
@@ -103,7 +103,7 @@ def test_known_mailboxes_through_every_door(mailbox: Mailbox) -> None:
 
 
 @settings(max_examples=50)
-@given(any_octets)
+@given(octets_of_a_mailbox)
 def test_any_octets_through_every_door(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         seen = [door(data, Path(folder), "auto") for door in DOORS.values()]
@@ -357,7 +357,7 @@ names = st.one_of(
 )
 
 
-@given(any_octets, names)
+@given(octets_of_a_mailbox, names)
 def test_no_octets_make_a_message_raise(data: bytes, name: str) -> None:
     for message in messages(io.BytesIO(data)):
         assert isinstance(message[name], str | None)
