@@ -357,7 +357,7 @@ def soups(draw: st.DrawFn) -> bytes:
 
 
 any_octets = st.one_of(st.binary(max_size=400), soups(), mailboxes().map(lambda mailbox: mailbox.data))
-# Hypothesis draws the constants of the code under test, too: the first octets of archives and of Outlook's files.
+# Hypothesis draws the constants of the code under test, too: how archives and Outlook's files begin.
 octets_of_a_mailbox = any_octets.filter(
     lambda octets: not (_no_source("", octets) or format_of(octets) or octets.startswith(b"PK"))
 )
