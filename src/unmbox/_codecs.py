@@ -49,8 +49,9 @@ _NO_CHARACTER = late(
     rb"[\x00- \x7f]"
     rb"|<[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,9}>(?=[\s,;]|\Z)"
 )
-# More words of kana and the usual kanji behind a blank, where a line was folded; of an address they are not.
-_MORE_WORDS = late(rb"(?: +(?:[!#-%0-O][!-~])+)+(?<!>)\Z").match
+# What goes on behind a blank, where a line was folded: kana, the usual kanji, and no address.
+_MORE_WORDS = late(rb"(?: +(?:[!#-%\-0-O{|][!-~])+)+(?<!>) *\Z").match
+_MORE_KANA = late(rb"(?: +[!-_]+)+(?<!>) *\Z").match
 # Rows of JIS X 0208 in which there is a character, if only a vendor's.
 _ASSIGNED = late(rb"(?:[!-(\-0-~][!-~])*[!-~]?")
 _MARKS: Final = b'"(),:;>'
@@ -170,11 +171,12 @@ def _ended(raw: bytes) -> bytes:
 def _end_of(escape: bytes, run: bytes, is_quoted: bool, is_last: bool) -> int:
     """Where a run that no escape ends has its last character."""
     found = _NO_CHARACTER.search(run)
-    is_jis = escape in (b"$@", b"$B")
-    if (is_jis and _MORE_WORDS(run, found.start())) if found else not is_last:
+    more_words = _MORE_KANA if escape == b"(I" else _MORE_WORDS
+    is_closed = is_quoted and is_last  # by a quote that is none of its characters
+    if (not is_closed and more_words(run, found.start())) if found else not is_last:
         return len(run)
     end = found.start() if found else len(run)
-    if is_jis and (assigned := _ASSIGNED.match(run, 0, end)):
+    if escape in (b"$@", b"$B") and (assigned := _ASSIGNED.match(run, 0, end)):
         end = assigned.end() if assigned.end() == end else assigned.end() // 2 * 2
     while end and run[end - 1] in _MARKS:
         if is_quoted and found and run[end - 1] == ord('"'):
