@@ -116,6 +116,16 @@ def test_names_never_raise(charset: str) -> None:
         (b"\x1b(I6E <a@b.jp>", "iso2022_jp", "ｶﾅ <a@b.jp>"),
         # Blanks among characters of two octets, between their escapes.
         (b"\x1b$B-!;3 B@O:\x1b(B!", "iso2022_jp", "①山 太郎!"),
+        (b"\x1b$B|b;3 )!O:\x1b(B!", "iso2022_jp", "髙山 \x1b$B)!\x1b(B郎!"),
+        # Folded between characters, with no escape at the end.
+        (b"\x1b$B;3ED B@O:", "iso2022_jp", "山田 太郎"),
+        (b"\x1b$B;3ED B@O: $N\x1b$B7o", "iso2022_jp", "山田 太郎 の件"),
+        (b"\x1b(I6E C=D\x1b$B;3ED\x1b(B", "iso2022_jp", "ｶﾅ ﾃｽﾄ山田"),
+        (b'"\x1b(I6E C=D\x1b$B;3ED" <a@b.jp>', "iso2022_jp", '"ｶﾅ ﾃｽﾄ山田" <a@b.jp>'),
+        (b'\x1b(I6E C=D \x1b$B-!-" |bLZ \x1b(I6E\x1b(B', "iso2022_jp", "ｶﾅ ﾃｽﾄ ①② 髙木 ｶﾅ"),
+        (b'name="\x1b$B;3ED 01"', "iso2022_jp", 'name="山田 01"'),
+        (b"\x1b$B;3ED <KEN@HOGE.COM>", "iso2022_jp", "山田 <KEN@HOGE.COM>"),
+        (b"\x1b$B;3ED test", "iso2022_jp", "山田 test"),
         (b"\xad\xa1\xad\xea", "euc_jp", "①㈱"),
         (b"\xad\xfe", "euc_jp", None),
         (b"\x81", "cp1252", "\x81"),

@@ -311,6 +311,12 @@ def test_a_word_of_utf8_that_was_cut_in_mid_character(text: str, said: str) -> N
     assert decode_text(word("unknown-8bit", said.encode("utf-8", "surrogateescape"))) == said
 
 
+def test_no_blank_comes_of_what_a_repair_has_left_of_a_character() -> None:
+    words = b"=?UTF-8?B?5pel?= =?unknown-8bit?Q?=E6?="
+    assert decode_text(words + b" =?UTF-8?B?5pys?=") == "日\udce6本"
+    assert decode_text(words + b" x =?UTF-8?B?5pys?=") == "日\udce6 x 本"
+
+
 def test_a_word_of_utf8_that_was_folded_in_mid_character() -> None:
     assert decode_text(b"=?utf-8?Q?Gr=C3\n =BC=C3=9Fe?=") == "Gr\udcc3 \udcbcße"
 

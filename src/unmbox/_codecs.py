@@ -49,6 +49,9 @@ _NO_CHARACTER = late(
     rb"[\x00- \x7f]"
     rb"|<[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,9}>(?=[\s,;]|\Z)"
 )
+# What goes on behind a blank, where a line was folded: kana, the usual kanji, and no address.
+_MORE_WORDS = late(rb"(?: +(?:[!#-%\-0-O{|][!-~])+)+(?<!>) *\Z").match
+_MORE_KANA = late(rb"(?: +[!-_]+)+(?<!>) *\Z").match
 # Rows of JIS X 0208 in which there is a character, if only a vendor's.
 _ASSIGNED = late(rb"(?:[!-(\-0-~][!-~])*[!-~]?")
 _MARKS: Final = b'"(),:;>'
@@ -168,7 +171,9 @@ def _ended(raw: bytes) -> bytes:
 def _end_of(escape: bytes, run: bytes, is_quoted: bool, is_last: bool) -> int:
     """Where a run that no escape ends has its last character."""
     found = _NO_CHARACTER.search(run)
-    if not found and not is_last:
+    more_words = _MORE_KANA if escape == b"(I" else _MORE_WORDS
+    is_closed = is_quoted and is_last  # by a quote that is none of its characters
+    if (not is_closed and more_words(run, found.start())) if found else not is_last:
         return len(run)
     end = found.start() if found else len(run)
     if escape in (b"$@", b"$B") and (assigned := _ASSIGNED.match(run, 0, end)):
@@ -214,10 +219,8 @@ def _of_set(escape: bytes, run: bytes) -> str | None:
     text = decode_strictly(_PAIR.sub(before + rb"\g<0>", run.translate(_TO_HIGH)), codec)
     if text is not None or escape not in (b"$@", b"$B"):
         return text
-    if b" " in run:
-        words = [_of_set(escape, word) for word in run.split(b" ")]
-        if not any(word is None or "\x1b" in word for word in words):
-            return " ".join(filter(None, words))
+    if b" " in run:  # where a line was folded; no character has a blank in it
+        return " ".join(filter(None, [_of_set(escape, word) for word in run.split(b" ")]))
     texts = []
     for pair in (run[at : at + 2] for at in range(0, len(run), 2)):
         text = decode_strictly(pair.translate(_TO_HIGH), codec) if len(pair) == 2 else None

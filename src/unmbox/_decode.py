@@ -247,24 +247,26 @@ class _Field:
         """
         words: list[_Word] = []
         blank: bytes = b""
+        was_left_over = False
         for token in tokens:
             if isinstance(token, _Word) and (octets := _octets(token)) is not None:
                 if words and _differ(words[0].charset, token.charset):
                     said = self._joined(words)
                     words, blank = [], b""
-                    if _is_left_over(said.source, token, octets):
+                    was_left_over = _is_left_over(said.source, token, octets)
+                    if was_left_over:
                         left_over = octets.decode("ascii", "surrogateescape")
                         yield _Piece(said.text + left_over, f"{said.source} {token.source.decode('ascii')}")
                         continue
                     yield said
                 words.append(token._replace(octets=octets))
                 blank = b""
-            elif words and isinstance(token, bytes) and token.isspace():
+            elif (words or was_left_over) and isinstance(token, bytes) and token.isspace():
                 blank = token
             else:
                 if words:
                     yield self._joined(words)
-                    words = []
+                words, was_left_over = [], False
                 text = blank + (token if isinstance(token, bytes) else token.source)
                 blank = b""
                 yield _Piece(text.decode("ascii"), "") if text.isascii() and b"\x1b" not in text else text
