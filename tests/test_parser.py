@@ -1014,7 +1014,13 @@ def test_cr_only_is_decided_once() -> None:
 
 @pytest.mark.parametrize(
     "tail",
-    [b"x\r\ny\r", b"\r\n\r\n\r\n", b"x\r\r\n\n\r\r", b"\r\n>From x\r\n\r>From y\r\r\n"],
+    [
+        b"x\r\ny\r",
+        b"\r\n\r\n\r\n",
+        b"x\r\r\n\n\r\r",
+        b"\r\n>From x\r\n\r>From y\r\r\n",
+        b"x\r\ny\rFrom here on\rit is text\r",
+    ],
 )
 def test_no_piece_of_a_cr_only_file_splits_a_crlf(tail: bytes) -> None:
     """The first 1 MiB says that lone CRs end lines; a CRLF behind it is one line end all the same."""

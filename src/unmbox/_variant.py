@@ -142,6 +142,9 @@ class AsStored:
         told: list[Event] = []
         for swapped in events:
             event, held = _as_stored(swapped), self._held
+            if isinstance(event, Rejected):  # it is told of before the body in which it stands
+                told.append(event)
+                continue
             if held is not None:
                 self._held = None
                 if isinstance(event, type(held)) and event.data.startswith(b"\n"):
