@@ -22,7 +22,7 @@ PACKAGE = PROJECT / "src" / "unmbox"
 # From the ground up. A floor is a row of subjects, each of one module or more: a module imports from the
 # floors below, and of its own floor only what stands before it in its own subject.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "events", "_log", "_late"),
+    ("errors", "events", "_log", "_late", "_own_process"),
     (
         "_line_ends",
         "_fromline _mime _scan",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import gc
 import importlib
 import inspect
 import logging
@@ -156,3 +157,15 @@ def test_the_logger_tells_of_each_source(tmp_path: Path, caplog: pytest.LogCaptu
 def test_there_is_one_logger() -> None:
     for path in PACKAGE.glob("*.py"):
         assert set(re.findall(r"getLogger\((.*?)\)", path.read_text("utf-8"))) <= {'"unmbox"'}
+
+
+def test_only_the_command_has_its_garbage_collected_less(tmp_path: Path) -> None:
+    before = gc.get_threshold(), gc.get_freeze_count()
+    unmbox.convert(PROJECT / "examples" / "sample-takeout.mbox", tmp_path / "eml")
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+    code = "import gc, sys; from unmbox.__main__ import main; sys.argv[1:] = ['--version']; main()"
+    code += "; print(gc.get_threshold()[0], gc.get_freeze_count())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    threshold, frozen = map(int, said.split()[-2:])
+    assert threshold > before[0][0]
+    assert frozen > 1000

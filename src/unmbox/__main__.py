@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from unmbox._own_process import collect_less
+
 
 def main() -> int:
     """Run the command and return its exit status."""
@@ -21,6 +23,7 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:  # from here on it is heeded
         return 130
+    collect_less()
     return run()
 
 

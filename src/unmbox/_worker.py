@@ -20,6 +20,7 @@ from unmbox._assembly import Assembly
 from unmbox._batches import write_file
 from unmbox._hashing import Hasher
 from unmbox._mail import Mail
+from unmbox._own_process import collect_less
 from unmbox._parser import Parser
 from unmbox._place import Place
 from unmbox._ranges import (
@@ -37,7 +38,7 @@ from unmbox._ranges import (
 )
 from unmbox.sources import Source
 
-_AHEAD = 2  # parcels that wait for their names while the next one is gathered
+_AHEAD = 3  # parcels that wait for their names: the rest of a range that is not in turn yet
 
 Order = Task | Paths | Drop
 Answer = Begun | Parcel | Finished | Done | Failed
@@ -169,6 +170,7 @@ def _listen(orders: SimpleQueue[Order], octets: BinaryIO) -> None:
 
 def main() -> None:
     """Serve whoever has started this process."""
+    collect_less()
     octets, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not end up between the answers
     try:
