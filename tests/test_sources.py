@@ -453,6 +453,13 @@ def test_a_part_that_stands_behind_a_missing_one_is_named(tmp_path: Path) -> Non
         assert words in sentence
 
 
+def test_one_part_that_stands_in_no_folder(tmp_path: Path) -> None:
+    stream = io.BytesIO(zipped(TAKEOUT))
+    stream.name = part(1)  # as an upload has it
+    report = unmbox.convert(stream, tmp_path / "eml")
+    assert (report.messages, report.missing) == (IN_TAKEOUT, ())
+
+
 def test_a_part_without_mail_is_no_fault(tmp_path: Path) -> None:
     put(tmp_path, {part(1): zipped({"Takeout/Photos/a.jpg": b"\xff\xd8"}), part(2): zipped(TAKEOUT)})
     report = unmbox.convert([tmp_path / part(1), tmp_path / part(2)], tmp_path / "eml")

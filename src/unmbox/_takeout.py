@@ -64,7 +64,7 @@ def absent(parts: Iterable[Takeout]) -> Iterator[Absent]:
         for folder in sorted({part.folder for part in group}):
             beside = {**_beside(folder, stem, suffixes), **beside}
         first = group[0]
-        for number in range(1, max(*numbers, *beside) + 1):
+        for number in range(1, max(numbers | beside.keys()) + 1):
             if number not in numbers:
                 found = beside.get(number)
                 if not found:
