@@ -8,8 +8,10 @@ import io
 import lzma
 import random
 import sqlite3
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -56,6 +58,23 @@ def zipped(files: Files, *, method: int = zipfile.ZIP_DEFLATED, streamed: bool =
         for name, data in files.items():
             archive.writestr(name, data)
     return out.getvalue()
+
+
+def zipped_by_macos(files: Files, most: int) -> bytes:
+    """A ZIP archive without ZIP64: of what is not less than `most`, its headers have what is left of it."""
+    out, directory = b"", b""
+    for name, data in files.items():
+        raw, at = name.encode(), len(out)
+        deflate = zlib.compressobj(wbits=-15)
+        packed = deflate.compress(data) + deflate.flush()
+        sums = struct.pack("<3L", zlib.crc32(data), len(packed) % most, len(data) % most)
+        out += struct.pack("<4s5H3L2H", b"PK\3\4", 20, 8, 8, 0, 33, 0, 0, 0, len(raw), 0) + raw
+        out += packed + b"PK\7\x08" + sums
+        directory += struct.pack("<4s6H", b"PK\1\2", 0x315, 20, 8, 8, 0, 33) + sums
+        directory += struct.pack("<5H2L", len(raw), 0, 0, 0, 0, 0o100644 << 16, at % most) + raw
+    count = len(files)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, len(directory), len(out) % most, 0)
+    return out + directory + end
 
 
 class _Unseekable:

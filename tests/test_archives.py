@@ -39,8 +39,9 @@ from packing import (
     tarred,
     tree,
     zipped,
+    zipped_by_macos,
 )
-from unmbox import _batches, _flow, _packed
+from unmbox import _batches, _flow, _packed, _zip
 from unmbox._inspect import inspect
 from unmbox._opened import Opened
 from unmbox._verify import verify
@@ -334,6 +335,22 @@ def test_zip_archives_that_were_joined(streamed: bool, tmp_path: Path) -> None:
     report = unmbox.convert(write(tmp_path / "b.zip", archives[0][:-30] + archives[1]), tmp_path / "cut")
     assert report.messages == 2
     assert "another archive begins here" in report.damaged[0].reason
+
+
+@pytest.mark.parametrize("most", [1 << 10, 1 << 14, 1 << 20])
+def test_large_files_that_macos_has_packed_up(
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The headers hold 32 bits of sizes and offsets that have more, and there is no ZIP64. Here, fewer bits."""
+    monkeypatch.setattr(_zip, "_ROUND", most)
+    data = zipped_by_macos(TAKEOUT, most)
+    assert (len(data) > most) == (most < 1 << 14)
+    path = write(tmp_path / "a.zip", data)
+    check(path, tmp_path / "eml", IN_TAKEOUT)
+    with path.open("rb") as file:
+        assert len(list(unmbox.messages(file))) == IN_TAKEOUT
+    cut = unmbox.convert(write(tmp_path / "cut.zip", data[:-3000] + data[-2900:]), tmp_path / "cut")
+    assert cut.damaged
 
 
 def test_an_archive_behind_a_program(tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ _UNPACKERS: dict[int, Callable[[], Unpacker]] = {
 _UNPACK_IT = "unpack the archive with another program, such as 7-Zip, and give what comes out"
 _NAMES = 10_000
 _JOINED = 1_000  # archives in one file
+_ROUND = 1 << 32
+"""Without ZIP64, sizes and offsets are what is left of them beyond this: so macOS packs up large mailboxes."""
 _METHODS = {9: "Deflate64", 98: "PPMd"}
 
 
@@ -190,7 +192,7 @@ class ZipEntry(Part):
         record = self._record
         if record.size is not None and size < record.size:
             self.damaged(size, f"the archive ends, or it is shorter than it should be ({record.size} octets)")
-        elif record.size is not None and size > record.size:
+        elif record.size is not None and (size - record.size) % _ROUND:
             self.damaged(size, f"it is longer than it should be ({record.size} octets)")
         elif crc != record.crc:
             self.damaged(size, WRONG_SUM)
@@ -234,6 +236,9 @@ def zip_entries(source: Source, note: Callable[[Damage], object]) -> Iterator[Zi
     # What stands before an archive may be a program, or another one: parts that somebody has joined.
     while (shift := places[-1][2]) and source.read(0, len(LOCAL_SIGN)) == LOCAL_SIGN:
         found = _directory(source, shift)
+        if isinstance(found, str) and shift % _ROUND == 0:
+            yield from _as_they_come(Flow(source), note)
+            return
         if isinstance(found, str) or len(places) == _JOINED:
             why = "another archive begins here; what is before it is not read: give that as a file of its own"
             note(Damage(source.name, shift, why))
