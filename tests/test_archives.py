@@ -341,7 +341,7 @@ def test_zip_archives_that_were_joined(streamed: bool, tmp_path: Path) -> None:
 def test_large_files_that_macos_has_packed_up(
     most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The headers hold 32 bits of sizes and offsets that have more, and there is no ZIP64. Here, fewer bits."""
+    """There is no ZIP64: headers hold 32 bits of sizes and offsets that have more. Here, fewer bits."""
     monkeypatch.setattr(_zip, "_ROUND", most)
     data = zipped_by_macos(TAKEOUT, most)
     assert (len(data) > most) == (most < 1 << 14)

@@ -659,10 +659,27 @@ def test_maildirs_in_an_archive(mode: str, tmp_path: Path) -> None:
 
 
 def test_what_is_passed_over_is_told_where_it_holds_mail(tmp_path: Path) -> None:
-    files = {"a.mbox": mailbox(1), "old.pst": b"!BDN" + bytes(99), "notes.pst": b"of no program"}
-    report = unmbox.convert(put(tmp_path / "mail", files), tmp_path / "eml")
-    assert [Path(damage.source).name for damage in report.damaged] == ["old.pst"]
-    assert "readpst" in report.damaged[0].reason
+    unread = {"a.7z": b"7z\xbc\xaf\x27\x1c", "b.RAR": b"Rar!\x1a\x07", "old.pst": b"!BDN"}
+    files = {"a.mbox": mailbox(1), "notes.pst": b"of no program", **unread}
+    split = {"c.zip.001": zipped({"a.mbox": mailbox(2)})[:-9]}
+    report = unmbox.convert(put(tmp_path / "mail", {**files, **split}), tmp_path / "eml")
+    told = [Path(damage.source).name for damage in report.damaged]
+    assert told == ["a.7z", "b.RAR", "c.zip.001", "old.pst"]
+    for words, damage in zip(("unpack", "unpack", "cut short", "readpst"), report.damaged, strict=True):
+        assert words in damage.reason
+    assert report.messages == 2
+    (tmp_path / "all.zip").write_bytes(zipped({**files, "Takeout/Drive/b.rar": unread["b.RAR"]}))
+    report = unmbox.convert(tmp_path / "all.zip", tmp_path / "zip")
+    assert [damage.source.rpartition("!/")[2] for damage in report.damaged] == list(unread)
+    assert report.messages == 1
+
+
+def test_an_eml_that_windows_shows_without_its_end(tmp_path: Path) -> None:
+    files = {"a.eml.txt": mail(1).encode(), "B.EML.TXT": mail(2).encode(), "c.eml.txt": b"Dear all,\n"}
+    check(put(tmp_path / "mail", files), tmp_path / "eml", 2)
+    (tmp_path / "all.zip").write_bytes(zipped(files))
+    check(tmp_path / "all.zip", tmp_path / "zip", 2)
+    check(tmp_path / "mail" / "a.eml.txt", tmp_path / "one", 1)
 
 
 def test_an_emlx_without_its_attachments_is_told(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from unmbox._fromline import decide
 from unmbox._packed import FORMATS, Packed, format_of
 from unmbox._remote import Remote, is_url
 from unmbox._report import MAX_DAMAGED, Damage
-from unmbox._search import Emlx, Flags, is_in_maildir, is_of_mh, search, within
+from unmbox._search import Emlx, Flags, is_in_maildir, is_message, search, within
 from unmbox._takeout import Absent, Takeout, absent, in_order
 from unmbox._tar import TarEntry, is_tar, tar_entries
 from unmbox._vault import Vault
@@ -33,7 +33,7 @@ _DEEP = 6  # archives, and what they are packed in, in one another: those that h
 _SINGLE = (".eml", ".emlx")
 _MAILBOXES = (".mbox", ".mbx")
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
-_SEVERAL = (".zip", ".tgz", ".tbz", ".tbz2", ".txz", ".tar")
+_SEVERAL = (".zip", ".zip.001", ".tgz", ".tbz", ".tbz2", ".txz", ".tar")
 _ARCHIVES = (*_SEVERAL, *_PACKED)
 _ELSEWHERE = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it"),
@@ -46,7 +46,8 @@ _ELSEWHERE = (
     (b"\x1f\x9d", "packed with compress (.Z)", "unpack it"),
 )
 """What is not read here, by its first octets, and what to do with it."""
-_OUTLOOKS = (".pst", ".ost", ".msg", ".dbx")
+_NOT_READ = (".pst", ".ost", ".msg", ".dbx", ".7z", ".7z.001", ".rar", ".z01")
+"""What is told of where a search meets it, if its octets say that it is what it is called."""
 _APPLE_DOUBLE = b"\0\5\x16\7"
 _NO_MAIL = (".patch", ".diff", ".msf", ".emlxpart", ".sqlite")
 """Of files met in a search: patches begin with a From_ line."""
@@ -162,10 +163,10 @@ class Opened:
             try:
                 if _may_be_mail(path.name, partial(within, source), top=True):
                     source.group = str(path.parent)
-                    source.single = is_of_mh(path.name, partial(within, source))
+                    source.single = is_message(path.name, partial(within, source))
                     yield from self._taken_apart(source, note, listing=listing)
-                elif path.name.lower().endswith(_OUTLOOKS) and (is_no := _no_source("", source.read(0, 16))):
-                    note(Damage(source.name, None, is_no))
+                else:
+                    _tell_of_unread(source, path.name, partial(source.read, 0), note)
             except SourceError as error:
                 why = getattr(error.__cause__, "strerror", None) or error.strerror
                 note(Damage(source.name, error.offset, f"it cannot be read: {why}"))
@@ -236,7 +237,8 @@ def _expand(source: Source, note: _Note, *, listing: bool, depth: int = 0) -> It
     elif source.called.lower().endswith(".emlx") and source.lasting:
         yield Emlx(source)
     else:
-        source.single = source.single or source.called.lower().endswith(".eml")
+        name = source.called
+        source.single = source.single or name.lower().endswith(".eml") or is_message(name, lambda _: head)
         yield source
 
 
@@ -286,6 +288,8 @@ def _entry(entry: ZipEntry | TarEntry, note: _Note, *, listing: bool, depth: int
         # Thunderbird's mailboxes have no suffix: of what cannot be unpacked, only its name could tell.
         if entry.damage and "." not in parts_of(name)[-1]:
             note(entry.damage)
+        elif "takeout" not in parts_of(name.lower()):
+            _tell_of_unread(entry, name, look, note)
         return
     entry.group = entry.outer.name
     lower = name.lower()
@@ -296,11 +300,16 @@ def _entry(entry: ZipEntry | TarEntry, note: _Note, *, listing: bool, depth: int
     elif lower.endswith(".emlx") and entry.lasting:
         yield Emlx(entry)
     else:
-        entry.single = lower.endswith(".eml") or is_of_mh(name, look)
+        entry.single = lower.endswith(".eml") or is_message(name, look)
         if format_of(entry.peek(16)):
             yield from _expand(entry, note, listing=listing, depth=depth)
         else:
             yield entry
+
+
+def _tell_of_unread(source: Source, name: str, peek: Callable[[int], bytes], note: _Note) -> None:
+    if name.lower().endswith(_NOT_READ) and (is_no := _no_source("", peek(16))):
+        note(Damage(source.name, None, is_no))
 
 
 def _of_maildir(entry: ZipEntry | TarEntry) -> Source:
@@ -328,7 +337,7 @@ def _may_be_mail(name: str, peek: Callable[[int], bytes], *, top: bool) -> bool:
         return True
     if base.endswith(_SEVERAL) or stem.endswith(".tar"):
         return top or Takeout.of(base) is not None or "takeout" not in folders
-    return is_of_mh(base, peek) or (not base.endswith(_NO_MAIL) and _is_mbox(peek(_HEAD)))
+    return is_message(base, peek) or (not base.endswith(_NO_MAIL) and _is_mbox(peek(_HEAD)))
 
 
 def _peeked(entry: ZipEntry | TarEntry, size: int) -> bytes:

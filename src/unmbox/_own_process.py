@@ -1,18 +1,18 @@
-"""What is done only in a process that is ours: the command's, a worker's; never in a program that imports us."""
+"""For processes that are ours, the command's and a worker's, and not a program's that imports us."""
 
 from __future__ import annotations
 
 import gc
 
 _FEW = 20_000
-"""Containers more than were let go of, before the collector looks: 700 look at half of a batch each time."""
+"""Containers made, and not yet let go of, before the collector looks; Python's 700 are a part of a batch."""
 
 
 def collect_less() -> None:
-    """Have the garbage collector pass over what is loaded already, and look less often at the rest.
+    """Have the garbage collector look seldom, and never at what is loaded already.
 
-    Nothing in a conversion is a cycle, so what it finds is nothing; looking took 3% of the time of small
-    mail, and 5% where messages go between processes.
+    A conversion makes no cycles, so it finds nothing. Looking took 3% of the time of small mail, and 5%
+    where messages go between processes.
     """
     gc.freeze()
     gc.set_threshold(_FEW, *gc.get_threshold()[1:])

@@ -34,7 +34,10 @@ _MARKS = ":;!_\uf022\uf03a"
 _INFO = re.compile(rf"[{_MARKS}]2,[A-Za-z]*$")
 # A message of a Maildir, as tools that pack up an account have it: 1234567890.M1P2.host,S=3:2,S
 _IN_MAILDIR = re.compile(r"(?:.*[/\\])?(?:cur|new)[/\\](\d{9,}[._])?[^/\\]+", re.DOTALL).fullmatch
-_OF_MH = re.compile(r"(?:.*[/\\])?\d{1,10}\.?", re.DOTALL).fullmatch  # and of Cyrus, with the dot
+# A number, of MH, or with the dot of Cyrus. Or an EML that got a second end where Windows hid the first.
+_OF_MESSAGE = re.compile(
+    r"(?:.*[/\\])?(?:\d{1,10}\.?|[^/\\]+\.eml\.txt)", re.DOTALL | re.IGNORECASE
+).fullmatch
 
 
 def search(
@@ -79,9 +82,9 @@ def is_in_maildir(name: str, peek: Callable[[int], bytes]) -> bool:
     )
 
 
-def is_of_mh(name: str, peek: Callable[[int], bytes]) -> bool:
-    """Whether a file is a message as MH, Sylpheed and Claws Mail store them: its name is a number."""
-    return _OF_MH(name) is not None and begins_header(peek(_FIRST))
+def is_message(name: str, peek: Callable[[int], bytes]) -> bool:
+    """Whether a file is a message by its name, a number as of MH, Sylpheed and Claws Mail, and its octets."""
+    return _OF_MESSAGE(name) is not None and begins_header(peek(_FIRST))
 
 
 def _is_maildir(folder: Path, *, inside: bool) -> bool:

@@ -45,7 +45,7 @@ _UNPACK_IT = "unpack the archive with another program, such as 7-Zip, and give w
 _NAMES = 10_000
 _JOINED = 1_000  # archives in one file
 _ROUND = 1 << 32
-"""Without ZIP64, sizes and offsets are what is left of them beyond this: so macOS packs up large mailboxes."""
+"""What sizes and offsets without ZIP64 are remainders of. So macOS packs up mailboxes that are larger."""
 _METHODS = {9: "Deflate64", 98: "PPMd"}
 
 
