@@ -627,6 +627,13 @@ def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
             verify(folder)
 
 
+def test_a_later_volume_is_not_what_is_to_be_named(folder: Path, tmp_path: Path) -> None:
+    unmbox.convert(folder, tmp_path / "out.zip", zip_entries=1)
+    assert verify(tmp_path / "out.zip").ok
+    with pytest.raises(UsageError, match=r"does not exist: name .*out\.zip, the first of the volumes"):
+        verify(tmp_path / "out-002.zip")
+
+
 def test_a_destination_whose_name_is_empty_is_not_the_folder_that_one_is_in(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ MANIFEST_NAME = "unmbox-manifest.sqlite"
 VOLUME_KEY = "volume."
 """What the keys in a manifest's `meta` begin with that name volumes."""
 
+_of_later_volume = re.compile(r"(.+)-\d{3,}-manifest\.sqlite", re.DOTALL).fullmatch
 _is_part = re.compile(r"\.unmbox-\d+-\d+\.part").fullmatch
 # The second volume of NAME.zip is NAME-002.zip.
 _OF_ZIP = re.compile(r"(.+)(?:-(?!00[01]\.)(\d{3,})\.zip|-aside)", re.IGNORECASE | re.DOTALL).fullmatch
@@ -40,6 +41,13 @@ def manifest_of(destination: str | os.PathLike[str]) -> Path:
     """Where the manifest of a folder or of ZIP volumes stands."""
     path = Path(os.fsdecode(destination))
     return path.with_name(f"{path.stem}-manifest.sqlite") if is_zip(path) else path / MANIFEST_NAME
+
+
+def first_volume(manifest: Path) -> Path | None:
+    """The ZIP that was meant, where one of its later volumes was named and would have this manifest."""
+    found = _of_later_volume(manifest.name)
+    first = manifest.with_name(f"{found[1]}.zip") if found else manifest
+    return first if found and manifest_of(first).exists() else None
 
 
 def aside_of(destination: str | os.PathLike[str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from unmbox._destination import first_volume
 from unmbox.errors import DestinationError, UsageError, refusal
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def read_only(path: str | os.PathLike[str], *, may_be_empty: bool = False) -> sq
         path.stat()
     except (FileNotFoundError, NotADirectoryError):  # the latter where a file is named, such as the source
         what = f"{path} does not exist: name a folder or ZIP that unmbox has converted into"
+        if (first := first_volume(path)) is not None:
+            what = f"{path} does not exist: name {first}, the first of the volumes"
         raise UsageError(what) from None
     except OSError as error:
         raise refusal(f"{path} cannot be read: {error.strerror}", error.errno) from error

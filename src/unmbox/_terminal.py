@@ -44,9 +44,13 @@ def summary(report: unmbox.Report, destination: str, *, dry_run: bool = False) -
         refused = f"{_count(report.refused, 'message')} would be refused there"
         lines.append(refused if dry_run else f"{refused}: unmbox report {destination} says why")
     if report.aside:
-        where = f"in no ZIP, but in {aside_of(destination)}" if is_zip(destination) else "apart, in refused"
+        path = Path(destination)
+        zipped = is_zip(destination)
+        where = path.with_name(aside_of(path)) if zipped else path / "refused"
         stand = "would stand" if dry_run else "stands" if report.aside == 1 else "stand"
-        lines.append(f"{_count(report.aside, 'message')} {stand} {where}")
+        lines.append(
+            f"{_count(report.aside, 'message')} {stand} {'in no ZIP, but' if zipped else 'apart,'} in {where}"
+        )
     if report.already:
         lines.append(f"{_count(report.already, 'message')} done by an earlier run")
     if report.collisions:
