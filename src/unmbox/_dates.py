@@ -154,7 +154,7 @@ def parse_envelope(line: bytes) -> tuple[str, datetime | None]:
 
     The sender is all that stands before the date, stripped, and may be empty, quoted, or hold spaces
     (``user at host``); octets beyond ASCII are read as UTF-8, else kept as surrogates. Without a date
-    the whole rest is the sender. A UUCP ``remote from`` tail is dropped. Never raises.
+    the whole rest is the sender, but for one that no calendar has. A UUCP ``remote from`` tail is dropped. Never raises.
     """
     start = 5 if line.startswith(b"From ") else 0
     line = line[:_LIMIT].rstrip()
@@ -171,12 +171,15 @@ def parse_envelope(line: bytes) -> tuple[str, datetime | None]:
             except (KeyError, ValueError):
                 break
             return line[start:at].decode("utf-8", "surrogateescape").strip() if at > start else "", when
-    text = line[start:].decode("utf-8", "surrogateescape")
+    text = sender = line[start:].decode("utf-8", "surrogateescape")
     for form in _of_lines():
         found = form(text)
-        if found is not None and (value := _value(found)) is not None:
-            return text[: found.start()].strip(), value[0]
-    return text.strip(), None
+        if found is not None:
+            before = text[: found.start()]
+            if (value := _value(found)) is not None:
+                return before.strip(), value[0]
+            sender = min(sender, before, key=len)  # a 31st of February is nobody's name
+    return sender.strip(), None
 
 
 def _value(match: re.Match[str]) -> tuple[datetime, bool] | None:
