@@ -376,6 +376,11 @@ def test_a_strangers_name_is_no_formula(lead: str) -> None:
     assert guarded(f"{lead}1+1") == f"'{lead}1+1"
 
 
+def test_no_cell_holds_a_nul() -> None:
+    assert guarded("a\0b\0") == "ab"
+    assert guarded("\0=1+1") == "'=1+1"
+
+
 def test_other_cells_stay_as_they_are() -> None:
     assert [guarded(cell) for cell in ("山田", "a-b", "", 12, "2019-03-01", -5, None)] == [
         "山田", "a-b", "", 12, "2019-03-01", -5, ""

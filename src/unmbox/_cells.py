@@ -9,7 +9,11 @@ _FORMULA = re.compile("[ \u3000\xa0]*[=+\\-@\t\r\n|%＝＋－＠]").match
 
 
 def guarded(value: object) -> object:
-    """The cell for a value: an apostrophe goes before a text that would begin a formula; None is empty."""
+    """The cell for a value: an apostrophe goes before a text that would begin a formula; None is empty.
+
+    NULs are left out, at which other programs end a text, and which Python before 3.11 refuses to write.
+    """
     if isinstance(value, str):
+        value = value.replace("\0", "")
         return f"'{value}" if _FORMULA(value) else value
     return "" if value is None else value
