@@ -153,8 +153,9 @@ def parse_envelope(line: bytes) -> tuple[str, datetime | None]:
     """Return sender and date of a From_ line: its text with or without the leading ``From ``.
 
     The sender is all that stands before the date, stripped, and may be empty, quoted, or hold spaces
-    (``user at host``); octets beyond ASCII are read as UTF-8, else kept as surrogates. Without a date
-    the whole rest is the sender, but for one that no calendar has. A UUCP ``remote from`` tail is dropped. Never raises.
+    (``user at host``); octets beyond ASCII are read as UTF-8, else kept as surrogates. Without a date the
+    whole rest is the sender, but for a date that no calendar has. A UUCP ``remote from`` tail is dropped.
+    Never raises.
     """
     start = 5 if line.startswith(b"From ") else 0
     line = line[:_LIMIT].rstrip()
