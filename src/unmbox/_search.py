@@ -83,7 +83,10 @@ def is_in_maildir(name: str, peek: Callable[[int], bytes]) -> bool:
 
 
 def is_message(name: str, peek: Callable[[int], bytes]) -> bool:
-    """Whether a file is a message by its name, a number as of MH, Sylpheed and Claws Mail, and its octets."""
+    """Whether a file is a message that is not called one: by a number, as of MH, Sylpheed and Claws Mail.
+
+    Or ``NAME.eml.txt``. Its first octets have to be a header block.
+    """
     return _OF_MESSAGE(name) is not None and begins_header(peek(_FIRST))
 
 
