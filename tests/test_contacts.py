@@ -506,6 +506,26 @@ def test_a_map_that_is_none(given_: str) -> None:
         read_map([given_])
 
 
+def test_who_moved_twice_goes_to_the_last_address() -> None:
+    pairs = ["b@x.example=c@x.example", "a@x.example=B@x.example", "C@x.example=c@X.example", "d@x.example="]
+    assert read_map([*pairs, "e@x.example=d@x.example"]) == {
+        "a@x.example": "c@X.example",
+        "b@x.example": "c@X.example",
+        "c@x.example": "c@X.example",
+        "d@x.example": "",
+        "e@x.example": "",
+    }
+
+
+@pytest.mark.parametrize("count", [2, 3, 9])
+def test_addresses_that_take_one_anothers_place_are_an_error(count: int) -> None:
+    pairs = [f"{n}@x.example={(n + 1) % count}@x.example" for n in range(count)]
+    with pytest.raises(UsageError, match="comes back"):
+        read_map(pairs)
+    with pytest.raises(UsageError, match="comes back"):
+        read_map(["a@x.example=0@x.example", *pairs])
+
+
 def test_a_map_says_where_it_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "map.csv"
     path.write_text("a@old.example,a@new.example\na@old.example\n")

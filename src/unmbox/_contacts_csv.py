@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -51,7 +51,8 @@ def write_csv(
 def read_map(given: Iterable[str]) -> dict[str, str]:
     """Old addresses and their new ones: each of `given` is ``OLD=NEW`` or the path of a CSV of two columns.
 
-    Raises `UsageError` for what is neither, saying where.
+    Who moved twice goes to the last address. Raises `UsageError` for what is neither, saying where, and for
+    addresses that take one another's place.
     """
     moved: dict[str, str] = {}
 
@@ -85,7 +86,19 @@ def read_map(given: Iterable[str]) -> dict[str, str]:
             ) from error
         except (UnicodeError, csv.Error) as error:
             raise UsageError(f"{each} is no CSV in UTF-8: {error}") from error
-    return moved
+    return {old: _last(old, moved) for old in moved}
+
+
+def _last(old: str, moved: Mapping[str, str]) -> str:
+    """Where an address goes in the end."""
+    new = moved[old]
+    passed = {old}
+    while (key := key_of(new)) in moved and key_of(moved[key]) != key:  # an address may be spelled anew
+        if key in passed:
+            raise UsageError(f"{old} goes to {moved[old]} and comes back: say which of them is left")
+        passed.add(key)
+        new = moved[key]
+    return moved.get(key_of(new), new)
 
 
 def read_companies(given: Iterable[str]) -> dict[str, str]:
